@@ -1,0 +1,104 @@
+# Every command there is. `make` prints them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := libs/common libs/client services/keys services/skill-resolver services/sandbox-manager services/chat-proxy services/gateway deploy/local
+UNIT := $(wildcard $(addsuffix /tests/unit,$(PACKAGES))) tests/architecture
+INTEGRATION := $(wildcard $(addsuffix /tests/integration,$(PACKAGES)))
+STACK := $(BIN)/python -m local_platform.stack
+READY := .venv/.ready
+
+# Narrow test-unit and test-integration: S=keys (a service's folder), K=claim (an expression on names).
+S ?=
+K ?=
+SELECT = $(if $(K),-k "$(K)")
+
+##@ The platform
+
+up: $(READY) ## Start the whole platform on this machine and print its URL (Ctrl-C stops it)
+	@exec $(STACK) up
+
+down: $(READY) ## Stop everything that `make up` or `make try` started
+	@$(STACK) down
+
+logs: $(READY) ## Follow all logs
+	@exec $(STACK) logs
+
+try: $(READY) ## Try a skill: make try SKILL=examples/skills/hello PROMPT="hello" [APPROVE=once|deny]
+	@test -n "$(SKILL)" || { echo 'say which skill: make try SKILL=examples/skills/hello PROMPT="hello"' >&2; exit 2; }
+	@$(STACK) up --detach
+	@exec $(BIN)/tryskills try "$$TRY_SKILL" --prompt "$$TRY_PROMPT" $(if $(APPROVE),--approve $(APPROVE)) --url "$$($(STACK) url)"
+try: export TRY_SKILL = $(SKILL)
+try: export TRY_PROMPT = $(or $(PROMPT),Hello! What can you do for me?)
+
+token: $(READY) ## Print a bearer token of the local issuer: make token USER=alice
+	@$(STACK) token --user "$(USER)"
+
+##@ Development
+
+setup: $(READY) ## Create .venv with everything in it
+$(READY): requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES)) deploy/local/setup.sh
+	@PYTHON=$(PYTHON) deploy/local/setup.sh $(PACKAGES)
+
+fix: $(READY) ## Format, and mend what can be mended by itself
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+check: $(READY) ## Formatting, lint, import rules, types, unit tests: some seconds
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/lint-imports --no-timing > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/mypy $(PACKAGES) tests bench conftest.py
+	@$(BIN)/pytest $(UNIT)
+
+lint: $(READY) ## The slower checks: undeclared or unused dependencies, dead code
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-timing > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@for package in $(PACKAGES); do (cd $$package && ../../$(BIN)/deptry src --config pyproject.toml); done
+	@$(BIN)/vulture
+
+run: $(READY) ## Run one service against the running platform's infrastructure: make run S=gateway
+	@exec $(STACK) run "$(S)"
+
+##@ Tests
+
+test: $(READY) ## Every test that needs no key and no network beyond package registries
+	@$(MAKE) --no-print-directory test-unit
+	@$(MAKE) --no-print-directory test-integration
+	@$(MAKE) --no-print-directory e2e
+
+test-unit: $(READY) ## Unit tests: no I/O, no sleep [S=keys] [K=claim]
+	@$(BIN)/pytest $(if $(S),$(filter %/$(S)/tests/unit,$(UNIT)),$(UNIT)) $(SELECT)
+
+test-integration: $(READY) ## Against the real NATS, the real store, the real Hermes in a sandbox [S=] [K=]
+	@$(BIN)/pytest -rs $(if $(S),$(filter %/$(S)/tests/integration,$(INTEGRATION)),$(INTEGRATION)) $(SELECT)
+
+e2e: $(READY) ## Boot the whole platform and try a skill end to end
+	@$(BIN)/pytest -rs tests/e2e $(SELECT)
+
+bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/latest.json
+	@$(BIN)/python -m bench
+
+##@ Upkeep
+
+lock: ## Bring requirements.lock to the newest versions the pyproject files allow
+	@uv export --quiet --upgrade --all-packages --all-groups --no-emit-workspace --no-header --output-file requirements.lock > /dev/null
+
+vendor: $(READY) ## Copy the pinned browser files from npm into the gateway
+	@$(BIN)/python -m gateway.web.vendor
+
+docs: $(READY) ## Write docs/openapi.json and the event schemas from the code
+	@$(BIN)/python -m tests.architecture.generate
+
+clean: ## Stop the platform and delete the environment; data under .local stay (DATA=1 deletes them too)
+	@if [ -e $(READY) ]; then $(STACK) down || true; fi
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(if $(DATA),.local)
+
+help: ## Print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up down logs try token setup fix check lint run test test-unit test-integration e2e bench lock vendor docs clean help

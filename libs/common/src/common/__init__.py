@@ -1,0 +1,3 @@
+"""What two services share and that decides nothing: the wire, the bus, the store, errors,
+telemetry.
+"""

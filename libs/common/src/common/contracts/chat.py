@@ -1,0 +1,282 @@
+"""The wire of chat-proxy: sessions, turns, approvals, and the entries of a session's journal.
+
+Entries are numbered per session from 1 without gaps. A folded entry stands for several: it carries
+`seq_from` and its `seq` is the last number it covers; an entry without `seq_from` covers just its
+own number.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from common.contracts.base import Empty, Message, OwnerId, Request, Rpc
+from common.contracts.sandbox import Failure, LaunchSkill
+
+SessionId = Annotated[str, StringConstraints(pattern=r"^ses_[a-z0-9]{20}$")]
+TurnId = Annotated[str, StringConstraints(pattern=r"^tur_[a-z0-9]{20}$")]
+
+
+class TurnState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class ApprovalChoice(StrEnum):
+    ONCE = "once"
+    SESSION = "session"
+    ALWAYS = "always"
+    DENY = "deny"
+
+
+class ApprovalState(StrEnum):
+    """`delivering` is stored before the answer is sent; a crash in between ends as `unknown`."""
+
+    PENDING = "pending"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+class Entry(Message):
+    seq: int
+    seq_from: int | None = None
+    at: datetime
+    turn_id: str
+
+
+class TurnStarted(Entry):
+    type: Literal["turn.started"] = "turn.started"
+    text: str
+    skill_digest: str | None = None
+
+
+class Text(Entry):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class TextReplaced(Entry):
+    """The agent started its answer over: `text` stands for all text of the turn since its last
+    tool.
+    """
+
+    type: Literal["text.replaced"] = "text.replaced"
+    text: str
+    reason: str = ""
+
+
+class Reasoning(Entry):
+    type: Literal["reasoning"] = "reasoning"
+    text: str
+
+
+class ToolStarted(Entry):
+    type: Literal["tool.started"] = "tool.started"
+    call_id: str
+    name: str
+    preview: str = ""
+    arguments: dict[str, Any] | None = None
+
+
+class ToolProgress(Entry):
+    type: Literal["tool.progress"] = "tool.progress"
+    call_id: str
+    text: str
+
+
+class ToolCompleted(Entry):
+    type: Literal["tool.completed"] = "tool.completed"
+    call_id: str
+    name: str = ""
+    arguments: dict[str, Any] | None = None
+    duration_s: float | None = None
+    error: bool = False
+    result: str = ""
+    recovered: bool = False
+
+
+class ApprovalRequested(Entry):
+    type: Literal["approval.requested"] = "approval.requested"
+    approval_id: str
+    command: str
+    description: str = ""
+    choices: list[ApprovalChoice]
+    expires_at: datetime
+
+
+class ApprovalResolved(Entry):
+    type: Literal["approval.resolved"] = "approval.resolved"
+    approval_id: str
+    choice: ApprovalChoice | None
+    state: ApprovalState
+    detail: str = ""
+
+
+class Usage(Entry):
+    type: Literal["usage"] = "usage"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    calls: int = 0
+
+
+class Notice(Entry):
+    type: Literal["notice"] = "notice"
+    text: str
+    code: str = ""
+
+
+class TurnEnded(Entry):
+    type: Literal["turn.ended"] = "turn.ended"
+    state: Literal["completed", "stopped", "failed"]
+    error: Failure | None = None
+
+
+JournalEntry = Annotated[
+    TurnStarted
+    | Text
+    | TextReplaced
+    | Reasoning
+    | ToolStarted
+    | ToolProgress
+    | ToolCompleted
+    | ApprovalRequested
+    | ApprovalResolved
+    | Usage
+    | Notice
+    | TurnEnded,
+    Field(discriminator="type"),
+]
+"""One entry of `journal.session.<id>`."""
+
+
+class Session(Message):
+    id: SessionId
+    title: str
+    skill: LaunchSkill
+    launch_id: str
+    turn_id: str | None = None
+    last_seq: int = 0
+    created_at: datetime
+    updated_at: datetime
+
+
+class ChatMessage(Message):
+    """A user's message, or the agent's answer as folded entries with the journal's numbers."""
+
+    id: str
+    turn_id: str
+    role: Literal["user", "assistant"]
+    text: str
+    entries: list[JournalEntry] = []
+    created_at: datetime
+
+
+class SessionDetail(Session):
+    messages: list[ChatMessage]
+
+
+class SessionList(Message):
+    sessions: list[Session]
+
+
+class Turn(Message):
+    id: TurnId
+    session_id: SessionId
+    state: TurnState
+    text: str
+    skill_digest: str | None = None
+    other_skills: list[str] = []
+    error: Failure | None = None
+    seq_from: int | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
+class Approval(Message):
+    id: str
+    session_id: SessionId
+    turn_id: TurnId
+    state: ApprovalState
+    choice: ApprovalChoice | None = None
+    command: str
+    description: str = ""
+    detail: str = ""
+    expires_at: datetime
+    decided_at: datetime | None = None
+
+
+class CreateSession(Request):
+    owner_id: OwnerId
+    launch_id: str
+    idempotency_key: str | None = Field(default=None, max_length=200)
+
+
+class ListSessions(Request):
+    owner_id: OwnerId
+    query: str | None = Field(default=None, max_length=200)
+
+
+class SessionRequest(Request):
+    owner_id: OwnerId
+    session_id: str
+
+
+class RenameSession(SessionRequest):
+    title: str = Field(min_length=1, max_length=200)
+
+
+class StartTurn(SessionRequest):
+    text: str = Field(min_length=1, max_length=100_000)
+    idempotency_key: str | None = Field(default=None, max_length=200)
+
+
+class TurnRequest(SessionRequest):
+    turn_id: str
+
+
+class AnswerApproval(SessionRequest):
+    approval_id: str
+    choice: ApprovalChoice
+
+
+class Attach(SessionRequest):
+    """Every entry after number `after`; the caller has subscribed to the journal before, so
+    nothing falls between.
+    """
+
+    after: int = Field(default=0, ge=0)
+
+
+class Attached(Message):
+    """Folded entries, first number `after` + 1; `more` when a further call from the last number is
+    needed.
+    """
+
+    entries: list[JournalEntry]
+    last_seq: int
+    more: bool = False
+
+
+CREATE_SESSION = Rpc("rpc.chat-proxy.create_session.v1", CreateSession, Session)
+LIST_SESSIONS = Rpc("rpc.chat-proxy.list_sessions.v1", ListSessions, SessionList)
+GET_SESSION = Rpc("rpc.chat-proxy.get_session.v1", SessionRequest, SessionDetail)
+RENAME_SESSION = Rpc("rpc.chat-proxy.rename_session.v1", RenameSession, Session)
+DELETE_SESSION = Rpc("rpc.chat-proxy.delete_session.v1", SessionRequest, Empty)
+START_TURN = Rpc("rpc.chat-proxy.start_turn.v1", StartTurn, Turn)
+GET_TURN = Rpc("rpc.chat-proxy.get_turn.v1", TurnRequest, Turn)
+STOP_TURN = Rpc("rpc.chat-proxy.stop_turn.v1", TurnRequest, Turn)
+ANSWER_APPROVAL = Rpc("rpc.chat-proxy.answer_approval.v1", AnswerApproval, Approval)
+ATTACH = Rpc("rpc.chat-proxy.attach.v1", Attach, Attached)
+
+
+def session_journal(session_id: str) -> str:
+    """The subject of a session's numbered entries."""
+    return f"journal.session.{session_id}"

@@ -1,0 +1,51 @@
+"""The connection to NATS: named, with an inbox prefix of its own, reconnecting for ever."""
+
+import logging
+
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+logger = logging.getLogger(__name__)
+
+_RECONNECT_WAIT_S = 0.5
+_PENDING_BYTES = 8 * 1024 * 1024
+
+
+async def connect(url: str, service: str) -> Client:
+    """Connect as `service`; waits for a server that is not up yet.
+
+    The inbox prefix `_INBOX_<service>` lets NATS permissions keep one service from reading
+    another's replies.
+    """
+
+    async def on_error(exc: Exception) -> None:
+        logger.warning("NATS: %s", type(exc).__name__, extra={"reason": str(exc)})
+
+    async def on_disconnect() -> None:
+        logger.warning("NATS: disconnected")
+
+    async def on_reconnect() -> None:
+        logger.info("NATS: connected again")
+
+    return await nats.connect(
+        url,
+        name=service,
+        inbox_prefix=f"_INBOX_{service}".encode(),
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=_RECONNECT_WAIT_S,
+        pending_size=_PENDING_BYTES,
+        error_cb=on_error,
+        disconnected_cb=on_disconnect,
+        reconnected_cb=on_reconnect,
+    )
+
+
+async def ping(connection: Client) -> None:
+    """Raise `ConnectionError` unless the server answers within a second."""
+    try:
+        await connection.flush(timeout=1)
+    except (NatsError, TimeoutError) as exc:
+        message = "NATS does not answer"
+        raise ConnectionError(message) from exc

@@ -1,0 +1,98 @@
+"""Publishing events and consuming them: at least once, doubles removed by id."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nats.aio.msg import Msg
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from pydantic import ValidationError
+
+from common.contracts.base import Message
+from common.contracts.events import DataT, Event, OutgoingEvent
+from common.messaging.streams import EVENTS_STREAM
+from common.telemetry import inject_context
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 32
+_FETCH_S = 5.0
+_RETRY_S = 2.0
+
+
+class CloudEvent(Message):
+    """The envelope as a consumer reads it."""
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    time: str
+    data: dict[str, Any]
+
+
+class EventPublisher:
+    """Writes events to the EVENTS stream and waits for the acknowledgement."""
+
+    def __init__(self, jetstream: JetStreamContext) -> None:
+        self._jetstream = jetstream
+
+    async def publish(self, event: OutgoingEvent) -> None:
+        headers = inject_context({"Nats-Msg-Id": event.id})
+        await self._jetstream.publish(
+            event.subject, json.dumps(event.body).encode(), headers=headers, stream=EVENTS_STREAM
+        )
+
+
+async def consume(
+    jetstream: JetStreamContext,
+    event: Event[DataT],
+    handler: Callable[[DataT], Awaitable[None]],
+    *,
+    durable: str,
+) -> None:
+    """Handle `event` for ever as the durable consumer `durable`, shared by all replicas of a
+    service.
+
+    Malformed: terminated. Any failure of the handler: delivered again later. So a handler must be
+    idempotent.
+    """
+    name = f"{durable}-{event.type.replace('.', '_')}"
+    config = ConsumerConfig(
+        durable_name=name,
+        filter_subject=event.subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.NEW,
+        ack_wait=30,
+    )
+    subscription = await jetstream.pull_subscribe(
+        event.subject, durable=name, stream=EVENTS_STREAM, config=config
+    )
+    while True:
+        try:
+            messages = await subscription.fetch(_BATCH, timeout=_FETCH_S)
+        except (TimeoutError, NatsTimeoutError):
+            continue
+        for message in messages:
+            await _handle(message, event, handler)
+
+
+async def _handle(
+    message: Msg, event: Event[DataT], handler: Callable[[DataT], Awaitable[None]]
+) -> None:
+    try:
+        data = event.data.model_validate(CloudEvent.model_validate_json(message.data).data)
+    except ValidationError:
+        logger.exception("%s is malformed and will not be delivered again", event.subject)
+        await message.term()
+        return
+    try:
+        await handler(data)
+    except Exception:
+        logger.exception("%s was not handled and will be delivered again", event.subject)
+        await message.nak(delay=_RETRY_S)
+    else:
+        await message.ack()

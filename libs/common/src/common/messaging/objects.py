@@ -1,0 +1,63 @@
+"""Bodies too large for a message, by name in an Object Store bucket."""
+
+from datetime import timedelta
+
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError, ObjectNotFoundError
+from nats.js.object_store import ObjectStore
+
+from common.messaging.streams import ensure_bucket
+
+
+class ObjectBucket:
+    """One bucket; opened at first use, so that a service starts before JetStream is ready."""
+
+    def __init__(
+        self,
+        jetstream: JetStreamContext,
+        bucket: str,
+        *,
+        ttl: timedelta | None = None,
+        replicas: int = 1,
+    ) -> None:
+        self._jetstream = jetstream
+        self._bucket = bucket
+        self._ttl = ttl
+        self._replicas = replicas
+        self._opened: ObjectStore | None = None
+
+    async def put(self, name: str, content: bytes) -> None:
+        store = await self._store()
+        await store.put(name, content)
+
+    async def get(self, name: str) -> bytes | None:
+        """The content, or None when there is none (any more)."""
+        store = await self._store()
+        try:
+            result = await store.get(name)
+        except (ObjectNotFoundError, NotFoundError):
+            return None
+        return result.data
+
+    async def has(self, name: str) -> bool:
+        store = await self._store()
+        try:
+            await store.get_info(name)
+        except (ObjectNotFoundError, NotFoundError):
+            return False
+        return True
+
+    async def delete(self, name: str) -> None:
+        """Delete; an object that is gone is not an error."""
+        store = await self._store()
+        try:
+            await store.delete(name)
+        except (ObjectNotFoundError, NotFoundError):
+            return
+
+    async def _store(self) -> ObjectStore:
+        if self._opened is None:
+            self._opened = await ensure_bucket(
+                self._jetstream, self._bucket, ttl=self._ttl, replicas=self._replicas
+            )
+        return self._opened

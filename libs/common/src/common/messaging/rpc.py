@@ -1,0 +1,241 @@
+"""Request/reply between services over `nats.micro`.
+
+nats-py runs the callbacks of one subscription one after another, and `nats.micro` endpoints too,
+so a slow handler would hold up every caller: the callback only starts a task, bounded by a
+semaphore. Replies are published to the request's reply subject rather than through `respond`,
+which copies the request's headers into the reply. The text of a bug never leaves the process: the
+caller gets `internal`.
+
+Every request carries its deadline (`Deadline`, milliseconds since the epoch): a handler stops when
+its caller has gone.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from nats.aio.client import Client
+from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.micro import add_service
+from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
+from nats.micro.request import Request as MicroRequest
+from nats.micro.service import Service
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+from pydantic import BaseModel, ValidationError
+
+from common.contracts.base import ReplyT, RequestT, Rpc
+from common.errors import (
+    CLASS_OF,
+    AppError,
+    ErrorCode,
+    InternalError,
+    InvalidError,
+    TooLargeError,
+    UnavailableError,
+)
+from common.telemetry import extract_context, inject_context
+
+logger = logging.getLogger(__name__)
+tracer = trace.get_tracer(__name__)
+
+Handler = Callable[[RequestT], Awaitable[ReplyT]]
+
+DEADLINE_HEADER = "Deadline"
+MAX_BODY = 768 * 1024
+DEFAULT_TIMEOUT = timedelta(seconds=10)
+_DRAIN_S = 10.0
+
+
+class RpcServer:
+    """Serves a service's RPCs; an asynchronous context manager that drains when it is left."""
+
+    def __init__(
+        self, connection: Client, *, service: str, version: str = "1.0.0", concurrency: int = 512
+    ) -> None:
+        self._connection = connection
+        self._service_name = service
+        self._version = version
+        self._slots = asyncio.Semaphore(concurrency)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._service: Service | None = None
+
+    async def __aenter__(self) -> Self:
+        self._service = await add_service(
+            self._connection,
+            name=self._service_name,
+            version=self._version,
+            queue_group=self._service_name,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._service is not None and not self._connection.is_closed:
+            await self._service.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_DRAIN_S)
+        for task in self._tasks:
+            task.cancel()
+
+    async def serve(
+        self,
+        rpc: Rpc[RequestT, ReplyT],
+        handler: Handler[RequestT, ReplyT],
+        *,
+        target: str | None = None,
+    ) -> None:
+        """Answer `rpc` with `handler`; with `target`, only what is addressed to this process."""
+        if self._service is None:
+            message = "serve() before entering the server"
+            raise RuntimeError(message)
+
+        async def on_request(message: MicroRequest) -> None:
+            task = asyncio.create_task(self._answer(rpc, handler, message))  # noqa: TID251 (held in a set, drained on exit)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        await self._service.add_endpoint(
+            name=f"{rpc.verb}-{target}" if target else rpc.verb,
+            subject=subject_of(rpc, target),
+            handler=on_request,
+        )
+
+    async def _answer(
+        self, rpc: Rpc[RequestT, ReplyT], handler: Handler[RequestT, ReplyT], message: MicroRequest
+    ) -> None:
+        async with self._slots:
+            context = extract_context(message.headers)
+            with tracer.start_as_current_span(rpc.subject, context=context, kind=SpanKind.SERVER):
+                try:
+                    await message.respond(await _reply_body(rpc, handler, message))
+                except AppError as exc:
+                    await _refuse(message, exc)
+                except TimeoutError:
+                    await _refuse(message, _late(rpc))
+                except Exception:
+                    logger.exception("%s failed", rpc.subject)
+                    await _refuse(message, InternalError("something went wrong on our side"))
+
+
+async def _reply_body(
+    rpc: Rpc[RequestT, ReplyT], handler: Handler[RequestT, ReplyT], message: MicroRequest
+) -> bytes:
+    request = parse_request(rpc, message.data)
+    async with asyncio.timeout(_seconds_left(message.headers or {})):
+        reply = await handler(request)
+    body = reply.model_dump_json().encode()
+    if len(body) > MAX_BODY:
+        raise TooLargeError(f"the answer of {rpc.subject} is too large for a message")
+    return body
+
+
+class RpcClient:
+    """Calls other services; typed replies, or the error that the server raised."""
+
+    def __init__(self, connection: Client, *, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    async def call(
+        self,
+        rpc: Rpc[RequestT, ReplyT],
+        request: RequestT,
+        *,
+        within: timedelta | None = None,
+        target: str | None = None,
+    ) -> ReplyT:
+        """Ask and wait `within` that time.
+
+        Raises:
+            AppError: what the server raised, or UnavailableError when nobody answered in time.
+        """
+        seconds = (within or self._timeout).total_seconds()
+        with tracer.start_as_current_span(rpc.subject, kind=SpanKind.CLIENT):
+            headers = inject_context({DEADLINE_HEADER: str(int((time.time() + seconds) * 1000))})
+            try:
+                reply = await self._connection.request(
+                    subject_of(rpc, target),
+                    request.model_dump_json().encode(),
+                    timeout=seconds,
+                    headers=headers,
+                )
+            except NoRespondersError as exc:
+                detail = f"{rpc.service} is not running"
+                raise UnavailableError(detail) from exc
+            except (ConnectionClosedError, ConnectionReconnectingError) as exc:
+                detail = "the message bus does not answer"
+                raise UnavailableError(detail) from exc
+            except NatsTimeoutError as exc:
+                raise _late(rpc) from exc
+        if reply.headers and ERROR_CODE_HEADER in reply.headers:
+            raise error_from_wire(reply.data)
+        return rpc.reply.model_validate_json(reply.data)
+
+
+def subject_of(rpc: Rpc[Any, Any], target: str | None) -> str:
+    return f"{rpc.subject}.{target}" if target else rpc.subject
+
+
+def parse_request(rpc: Rpc[RequestT, Any], data: bytes) -> RequestT:
+    """Validate; the error names the fields and never repeats a value, which may be a secret."""
+    try:
+        return rpc.request.model_validate_json(data)
+    except ValidationError as exc:
+        raise InvalidError(validation_detail(exc)) from None
+
+
+def validation_detail(exc: ValidationError) -> str:
+    problems = exc.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'body'}: {p['msg']}" for p in problems)
+
+
+class _WireError(BaseModel):
+    code: str
+    detail: str
+    retry_at: datetime | None = None
+    extra: dict[str, Any] = {}
+
+
+def error_to_wire(error: AppError) -> bytes:
+    wire = _WireError(
+        code=error.code, detail=error.detail, retry_at=error.retry_at, extra=error.extra
+    )
+    return wire.model_dump_json().encode()
+
+
+def error_from_wire(data: bytes) -> AppError:
+    """The error as its server raised it; a code this process does not know becomes `internal`."""
+    try:
+        wire = _WireError.model_validate_json(data)
+        code = ErrorCode(wire.code)
+    except (ValidationError, ValueError):
+        return InternalError("another service answered with an error we cannot read")
+    return CLASS_OF[code](wire.detail, code=code, retry_at=wire.retry_at, extra=wire.extra)
+
+
+async def _refuse(message: MicroRequest, error: AppError) -> None:
+    text = json.dumps(error.detail, ensure_ascii=True)[1:-1]
+    headers = {ERROR_HEADER: text[:500], ERROR_CODE_HEADER: str(error.code)}
+    await message.respond(error_to_wire(error), headers=headers)
+
+
+def _seconds_left(headers: dict[str, str]) -> float | None:
+    deadline = headers.get(DEADLINE_HEADER, "")
+    return max(int(deadline) / 1000 - time.time(), 0.0) if deadline.isdigit() else None
+
+
+def _late(rpc: Rpc[Any, Any]) -> UnavailableError:
+    return UnavailableError(
+        f"{rpc.service} did not answer in time", code=ErrorCode.DEADLINE_EXCEEDED
+    )

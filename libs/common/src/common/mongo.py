@@ -1,0 +1,75 @@
+"""The MongoDB client, index declarations and numbered migrations."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from pymongo import AsyncMongoClient, IndexModel, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+Client = AsyncMongoClient[Document]
+Collection = AsyncCollection[Document]
+Database = AsyncDatabase[Document]
+Migration = Callable[[Database], Awaitable[None]]
+
+_SELECTION_TIMEOUT_MS = 5_000
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 3.0
+
+
+def open_client(uri: str) -> Client:
+    """A client that reads times as UTC and acknowledges writes by the majority."""
+    return AsyncMongoClient(
+        uri, tz_aware=True, serverSelectionTimeoutMS=_SELECTION_TIMEOUT_MS, appname="tryskills"
+    )
+
+
+def database_of(client: Client, service: str) -> Database:
+    """The service's own database: no service reads another's."""
+    name = f"tryskills_{service.replace('-', '_')}"
+    return client.get_database(name, write_concern=WriteConcern(w="majority"))
+
+
+async def ping(client: Client) -> None:
+    await client.admin.command("ping")
+
+
+async def wait_until_up(client: Client) -> None:
+    """Wait, with back-off and without end, until the store answers."""
+    wait_s = _FIRST_WAIT_S
+    while True:
+        try:
+            await ping(client)
+        except PyMongoError as exc:
+            logger.warning("waiting for MongoDB: %s", type(exc).__name__)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        else:
+            return
+
+
+async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
+    """Create what is missing; indexes that exist are left alone."""
+    for collection, models in indexes.items():
+        await database[collection].create_indexes(list(models))
+
+
+async def migrate(database: Database, migrations: Sequence[Migration]) -> int:
+    """Apply the numbered migrations not applied yet, in order; return how many.
+
+    A migration may run twice when two replicas start at once, so each must be idempotent.
+    """
+    state = await database["schema"].find_one({"_id": "version"})
+    done = int(state["number"]) if state else 0
+    for number, migration in enumerate(migrations[done:], start=done + 1):
+        await migration(database)
+        await database["schema"].update_one(
+            {"_id": "version"}, {"$max": {"number": number}}, upsert=True
+        )
+    return max(len(migrations) - done, 0)

@@ -1,0 +1,80 @@
+"""The outbox relay: events stored in the same document as their cause, published from there.
+
+A document keeps its waiting events in `outbox`. The relay publishes each, files it in the archive
+on the acknowledgement, and only then removes it: nothing is lost on a crash, and what is published
+twice carries the same id. A document with a waiting event must not be deleted; deletion is a
+state, the purge comes after the relay.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from pymongo import ASCENDING, IndexModel
+
+from common.clock import Clock, utc_now
+from common.contracts.events import OutgoingEvent
+from common.mongo import Collection
+
+OUTBOX_INDEX = IndexModel([("outbox.id", ASCENDING)], sparse=True)
+"""Every collection with an outbox declares this index: it is how the relay finds what waits."""
+
+ARCHIVE_TTL = timedelta(days=7)
+ARCHIVE_INDEXES = (
+    IndexModel([("at", ASCENDING)], expireAfterSeconds=int(ARCHIVE_TTL.total_seconds())),
+)
+
+_BATCH = 100
+
+
+class Publisher(Protocol):
+    """What the relay needs of the bus."""
+
+    async def publish(self, event: OutgoingEvent) -> None: ...
+
+
+def waiting(*events: OutgoingEvent) -> dict[str, Any]:
+    """The update that stores `events` with their cause: merge it into the same `update_one`."""
+    return {"$push": {"outbox": {"$each": [event.model_dump() for event in events]}}}
+
+
+class OutboxRelay:
+    """Publishes what waits in the outboxes of `collections`."""
+
+    def __init__(
+        self,
+        collections: Sequence[Collection],
+        archive: Collection,
+        publisher: Publisher,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._collections = collections
+        self._archive = archive
+        self._publisher = publisher
+        self._clock = clock
+
+    async def run_once(self) -> int:
+        """Publish up to a batch from each collection; return how many events went out."""
+        return sum([await self._relay(collection) for collection in self._collections])
+
+    async def _relay(self, collection: Collection) -> int:
+        sent = 0
+        # An empty string is below every id, so the multikey index answers this.
+        cursor = collection.find({"outbox.id": {"$gt": ""}}, {"outbox": 1}).limit(_BATCH)
+        async for document in cursor:
+            for stored in document["outbox"]:
+                event = OutgoingEvent.model_validate(stored)
+                await self._publisher.publish(event)
+                await self._file(event)
+                await collection.update_one(
+                    {"_id": document["_id"]}, {"$pull": {"outbox": {"id": event.id}}}
+                )
+                sent += 1
+        return sent
+
+    async def _file(self, event: OutgoingEvent) -> None:
+        await self._archive.update_one(
+            {"_id": event.id},
+            {"$setOnInsert": {"subject": event.subject, "body": event.body, "at": self._clock()}},
+            upsert=True,
+        )

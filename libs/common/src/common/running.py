@@ -1,0 +1,97 @@
+"""What every service does around its own wiring: connect, serve the side port, run until told to
+stop, drain.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nats.aio.client import Client as NatsClient
+from nats.js import JetStreamContext
+
+from common import mongo
+from common.health import Check, start_health
+from common.messaging import connection as bus
+from common.messaging.rpc import RpcClient, RpcServer
+from common.messaging.streams import ensure_streams
+from common.settings import SharedSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The connections a service is wired from."""
+
+    nats: NatsClient
+    jetstream: JetStreamContext
+    rpc: RpcClient
+    server: RpcServer
+    database: mongo.Database
+
+
+@asynccontextmanager
+async def backbone(
+    shared: SharedSettings,
+    service: str,
+    *,
+    health_host: str,
+    health_port: int,
+    checks: Mapping[str, Check] | None = None,
+) -> AsyncIterator[Backbone]:
+    """Connect to NATS and MongoDB, waiting for either with back-off, and serve the side port
+    meanwhile.
+
+    Leaving it stops taking requests, lets those under way finish, and closes the connections.
+
+    """
+    client = mongo.open_client(shared.mongodb_uri.get_secret_value())
+    connected: dict[str, NatsClient] = {}
+
+    async def nats_ready() -> None:
+        await bus.ping(connected["nats"])
+
+    async def mongo_ready() -> None:
+        await mongo.ping(client)
+
+    all_checks: dict[str, Check] = {"nats": nats_ready, "mongodb": mongo_ready, **(checks or {})}
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.close)
+        runner = await start_health(health_host, health_port, all_checks)
+        stack.push_async_callback(runner.cleanup)
+        nats = await bus.connect(shared.nats_url.get_secret_value(), service)
+        stack.push_async_callback(nats.close)
+        jetstream = nats.jetstream()
+        await ensure_streams(jetstream, replicas=shared.stream_replicas)
+        await mongo.wait_until_up(client)
+        connected["nats"] = nats
+        server = await stack.enter_async_context(RpcServer(nats, service=service))
+        yield Backbone(
+            nats, jetstream, RpcClient(nats), server, mongo.database_of(client, service)
+        )
+
+
+async def run_until_stopped(*loops: Coroutine[Any, Any, None]) -> None:
+    """Run `loops` side by side until SIGTERM or SIGINT; a loop that ends or fails ends the
+    process.
+    """
+    stop = asyncio.Event()
+    running_loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running_loop.add_signal_handler(number, stop.set)
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(loop) for loop in loops]
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    stopping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done - {stopping}:
+        task.result()
+    logger.info("stopping")

@@ -1,0 +1,192 @@
+"""RPC over the real nats-server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from common.contracts.base import Message, Request, Rpc
+from common.errors import (
+    ErrorCode,
+    InternalError,
+    InvalidError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+)
+from common.ids import new_id
+from common.messaging.rpc import RpcClient, RpcServer
+from nats.aio.client import Client
+
+
+class Ask(Request):
+    text: str
+
+
+class Answer(Message):
+    text: str
+
+
+def echo_rpc() -> Rpc[Ask, Answer]:
+    """An RPC of its own for each test: subjects outlive a test's subscriptions."""
+    return Rpc(f"rpc.test.{new_id('echo')}.v1", Ask, Answer)
+
+
+@pytest.fixture
+async def server(nats_connection: Client) -> AsyncIterator[RpcServer]:
+    async with RpcServer(nats_connection, service="test") as server:
+        yield server
+
+
+@pytest.fixture
+def client(nats_connection: Client) -> RpcClient:
+    return RpcClient(nats_connection, timeout=timedelta(seconds=5))
+
+
+class TestCall:
+    async def test_a_reply_comes_back_typed(self, server: RpcServer, client: RpcClient) -> None:
+        rpc = echo_rpc()
+
+        async def echo(request: Ask) -> Answer:
+            return Answer(text=request.text)
+
+        await server.serve(rpc, echo)
+
+        assert await client.call(rpc, Ask(text="hé")) == Answer(text="hé")
+
+    async def test_the_callers_error_is_the_servers(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc = echo_rpc()
+
+        async def refuse(request: Ask) -> Answer:
+            raise NotFoundError(
+                "no\nsuch", code=ErrorCode.SKILL_NOT_FOUND, extra={"candidates": [request.text]}
+            )
+
+        await server.serve(rpc, refuse)
+
+        with pytest.raises(NotFoundError) as error:
+            await client.call(rpc, Ask(text="x"))
+
+        assert error.value.code is ErrorCode.SKILL_NOT_FOUND
+        assert (error.value.detail, error.value.extra) == ("no\nsuch", {"candidates": ["x"]})
+
+    async def test_the_text_of_a_bug_stays_inside(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc = echo_rpc()
+
+        async def fail(request: Ask) -> Answer:
+            raise KeyError("s3cret")
+
+        await server.serve(rpc, fail)
+
+        with pytest.raises(InternalError) as error:
+            await client.call(rpc, Ask(text="x"))
+
+        assert "s3cret" not in error.value.detail
+
+    async def test_a_refused_request_does_not_repeat_its_values(
+        self, server: RpcServer, client: RpcClient, nats_connection: Client
+    ) -> None:
+        rpc = echo_rpc()
+
+        async def echo(request: Ask) -> Answer:
+            return Answer(text=request.text)
+
+        await server.serve(rpc, echo)
+        reply = await nats_connection.request(rpc.subject, b'{"text": 1, "key": "s3cret"}')
+
+        assert b"s3cret" not in reply.data
+        assert (reply.headers or {})["Nats-Service-Error-Code"] == "invalid_request"
+
+    async def test_nobody_there_is_said_at_once(self, client: RpcClient) -> None:
+        with pytest.raises(UnavailableError, match="test is not running"):
+            await client.call(echo_rpc(), Ask(text="x"))
+
+    async def test_a_slow_handler_stops_when_its_caller_has_gone(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc, stopped = echo_rpc(), asyncio.Event()
+
+        async def hang(request: Ask) -> Answer:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+            return Answer(text="never")
+
+        await server.serve(rpc, hang)
+
+        with pytest.raises(UnavailableError) as error:
+            await client.call(rpc, Ask(text="x"), within=timedelta(milliseconds=200))
+
+        assert error.value.code is ErrorCode.DEADLINE_EXCEEDED
+        await asyncio.wait_for(stopped.wait(), 5)
+
+    async def test_slow_requests_do_not_hold_up_each_other(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc, together = echo_rpc(), asyncio.Barrier(20)
+
+        async def meet(request: Ask) -> Answer:
+            await together.wait()
+            return Answer(text=request.text)
+
+        await server.serve(rpc, meet)
+        answers = await asyncio.gather(*(client.call(rpc, Ask(text=str(n))) for n in range(20)))
+
+        assert [answer.text for answer in answers] == [str(n) for n in range(20)]
+
+    async def test_an_answer_too_large_for_a_message_is_an_error(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc = echo_rpc()
+
+        async def flood(request: Ask) -> Answer:
+            return Answer(text="x" * 1_000_000)
+
+        await server.serve(rpc, flood)
+
+        with pytest.raises(TooLargeError):
+            await client.call(rpc, Ask(text="x"))
+
+    async def test_a_target_reaches_one_process_only(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc = echo_rpc()
+
+        async def here(request: Ask) -> Answer:
+            return Answer(text="here")
+
+        await server.serve(rpc, here, target="one")
+
+        assert (await client.call(rpc, Ask(text="x"), target="one")).text == "here"
+        with pytest.raises(UnavailableError):
+            await client.call(rpc, Ask(text="x"), target="two")
+
+    async def test_an_unknown_field_is_refused(
+        self, server: RpcServer, client: RpcClient, nats_connection: Client
+    ) -> None:
+        rpc = echo_rpc()
+
+        class Wider(Ask):
+            more: int = 1
+
+        async def echo(request: Ask) -> Answer:
+            return Answer(text=request.text)
+
+        await server.serve(rpc, echo)
+
+        with pytest.raises(InvalidError, match="more"):
+            await client.call(rpc, Wider(text="x"))
+
+
+class TestDiscovery:
+    async def test_the_service_answers_ping(
+        self, server: RpcServer, nats_connection: Client
+    ) -> None:
+        reply = await nats_connection.request("$SRV.PING.test", b"")
+
+        assert b'"name":"test"' in reply.data.replace(b" ", b"")
