@@ -91,8 +91,8 @@ lock: ## Bring requirements.lock to the newest versions the pyproject files allo
 vendor: $(READY) ## Copy the pinned browser files from npm into the gateway
 	@$(BIN)/python -m gateway.web.vendor
 
-docs: $(READY) ## Write docs/openapi.json and the event schemas from the code
-	@$(BIN)/python -m tests.architecture.generate
+docs: $(READY) ## Write what is derived from the code: event schemas, docs/openapi.json, the state diagram
+	@$(BIN)/python docs/generate.py
 
 clean: ## Stop the platform and delete the environment; data under .local stay (DATA=1 deletes them too)
 	@if [ -e $(READY) ]; then $(STACK) down || true; fi
