@@ -16,5 +16,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for layer in LAYERS:
             if layer in Path(item.path).parts:
                 item.add_marker(layer)
-        # The anyio plugin runs only marked tests; a forgotten mark would pass without running.
-        item.add_marker(pytest.mark.anyio)

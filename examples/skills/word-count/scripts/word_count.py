@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 SENTENCE_END = re.compile(r"[.!?…]+(?=\s|$)")
 
 

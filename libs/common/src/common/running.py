@@ -80,12 +80,8 @@ async def run_until_stopped(*loops: Coroutine[Any, Any, None]) -> None:
     """Run `loops` side by side until SIGTERM or SIGINT; a loop that ends or fails ends the
     process.
     """
-    stop = asyncio.Event()
-    running_loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        running_loop.add_signal_handler(number, stop.set)
     tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(loop) for loop in loops]
-    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop_signal().wait())
     done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
@@ -95,3 +91,12 @@ async def run_until_stopped(*loops: Coroutine[Any, Any, None]) -> None:
     for task in done - {stopping}:
         task.result()
     logger.info("stopping")
+
+
+def stop_signal() -> asyncio.Event:
+    """Set at SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -4,14 +4,20 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class SharedSettings(BaseSettings):
-    """The infrastructure all services share; a service's own settings carry its prefix."""
+class BusSettings(BaseSettings):
+    """What a service needs that stores nothing; a service's own settings carry its prefix."""
 
-    model_config = SettingsConfigDict(frozen=True)
+    # An error would otherwise print everything that was read, secrets too.
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
     nats_url: SecretStr = Field(validation_alias="NATS_URL")
-    mongodb_uri: SecretStr = Field(validation_alias="MONGODB_URI")
-    deployment_id: str = Field(validation_alias="DEPLOYMENT_ID", pattern=r"^[a-z0-9-]{1,40}$")
     otel_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     log_level: str = Field(default="INFO", validation_alias="LOG_LEVEL")
+
+
+class SharedSettings(BusSettings):
+    """The infrastructure all services share that store something."""
+
+    mongodb_uri: SecretStr = Field(validation_alias="MONGODB_URI")
+    deployment_id: str = Field(validation_alias="DEPLOYMENT_ID", pattern=r"^[a-z0-9-]{1,40}$")
     stream_replicas: int = Field(default=1, validation_alias="STREAM_REPLICAS", ge=1, le=5)

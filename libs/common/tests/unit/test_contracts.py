@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from common.contracts import chat, keys, sandbox, skills
+from common.contracts import chat, keys, relay, sandbox, skills
 from common.contracts.base import Request, Rpc
 from common.contracts.events import EVENTS, SANDBOX_CREATED, Event, SandboxChanged
 from common.ids import new_id
@@ -13,7 +13,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 OWNER = new_id("own")
 RPCS = [
     value
-    for module in (chat, keys, sandbox, skills)
+    for module in (chat, keys, relay, sandbox, skills)
     for value in vars(module).values()
     if isinstance(value, Rpc)
 ]
@@ -30,7 +30,7 @@ class TestRpcs:
         prefix, service, verb, version = rpc.subject.split(".")
 
         assert (prefix, version) == ("rpc", "v1")
-        assert service in {"keys", "skill-resolver", "sandbox-manager", "chat-proxy"}
+        assert service in {"keys", "skill-resolver", "sandbox-manager", "chat-proxy", "relay"}
         assert verb.replace("_", "").isalpha()
 
     @pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.subject)

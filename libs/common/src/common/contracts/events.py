@@ -66,6 +66,10 @@ class OwnerCreated(EventData):
     pass
 
 
+class OwnerErased(EventData):
+    """Whoever keeps something of this owner deletes it."""
+
+
 class SecretChanged(EventData):
     name: str
     skill: str | None = None
@@ -131,6 +135,7 @@ class ApprovalChanged(EventData):
 
 
 OWNER_CREATED = Event("evt.owner.created.v1", "keys", OwnerCreated)
+OWNER_ERASED = Event("evt.owner.erased.v1", "keys", OwnerErased)
 SECRET_PUT = Event("evt.secret.put.v1", "keys", SecretChanged)
 SECRET_DELETED = Event("evt.secret.deleted.v1", "keys", SecretChanged)
 SECRET_REVEALED = Event("evt.secret.revealed.v1", "keys", SecretRevealed)
@@ -151,6 +156,7 @@ SKILL_RESOLVED = Event("evt.skill.resolved.v1", "skill-resolver", SkillResolved)
 
 EVENTS: tuple[Event[Any], ...] = (
     OWNER_CREATED,
+    OWNER_ERASED,
     SECRET_PUT,
     SECRET_DELETED,
     SECRET_REVEALED,

@@ -1,9 +1,9 @@
-"""The wire of keys: owner ids, secrets, settings."""
+"""The wire of keys: owner ids, secrets, settings, API tokens."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from common.contracts.base import Empty, Message, OwnerId, Request, Rpc, WireSecret
 
@@ -97,6 +97,75 @@ class PutSettings(Request):
     base_url: str | None = Field(default=None, max_length=500)
 
 
+class ErasedOwner(Message):
+    """What was there and is gone, by store."""
+
+    counts: dict[str, int]
+
+
+class EraseOwner(Request):
+    """Forget a person: the identity, every secret and its key, settings, tokens. Erasing again
+    finds nothing more; the same identity gets a new owner id.
+    """
+
+    owner_id: OwnerId
+
+
+TokenId = Annotated[str, StringConstraints(pattern=r"^tok_[a-z0-9]{20}$")]
+TokenScope = Literal["api", "openai"]
+"""`api`: the whole API but keys, tokens and erasing oneself. `openai`: `/v1` only."""
+
+
+class CreateToken(Request):
+    owner_id: OwnerId
+    name: str = Field(min_length=1, max_length=100)
+    scope: TokenScope = "api"
+    expires_at: AwareDatetime | None = None
+
+
+class ApiToken(Message):
+    """All that is shown of a token after it was made."""
+
+    id: TokenId
+    name: str
+    scope: TokenScope
+    last_four: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class CreatedToken(ApiToken):
+    """With the token itself, which is never shown again: only its SHA-256 is kept."""
+
+    value: WireSecret
+
+
+class ListTokens(Request):
+    owner_id: OwnerId
+
+
+class TokenList(Message):
+    tokens: list[ApiToken]
+
+
+class RevokeToken(Request):
+    owner_id: OwnerId
+    token_id: TokenId
+
+
+class AuthorizeToken(Request):
+    """Whose API token has this SHA-256 (hexadecimal)?"""
+
+    token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class TokenGrant(Message):
+    owner_id: OwnerId
+    token_id: TokenId
+    scope: TokenScope
+
+
 RESOLVE_OWNER = Rpc("rpc.keys.resolve_owner.v1", ResolveOwner, Owner)
 PUT_SECRET = Rpc("rpc.keys.put_secret.v1", PutSecret, SecretMetadata)
 LIST_SECRETS = Rpc("rpc.keys.list_secrets.v1", ListSecrets, SecretList)
@@ -104,3 +173,8 @@ DELETE_SECRET = Rpc("rpc.keys.delete_secret.v1", DeleteSecret, Empty)
 REVEAL = Rpc("rpc.keys.reveal.v1", Reveal, Revealed)
 GET_SETTINGS = Rpc("rpc.keys.get_settings.v1", GetSettings, OwnerSettings)
 PUT_SETTINGS = Rpc("rpc.keys.put_settings.v1", PutSettings, OwnerSettings)
+ERASE_OWNER = Rpc("rpc.keys.erase_owner.v1", EraseOwner, ErasedOwner)
+CREATE_TOKEN = Rpc("rpc.keys.create_token.v1", CreateToken, CreatedToken)
+LIST_TOKENS = Rpc("rpc.keys.list_tokens.v1", ListTokens, TokenList)
+REVOKE_TOKEN = Rpc("rpc.keys.revoke_token.v1", RevokeToken, Empty)
+AUTHORIZE_TOKEN = Rpc("rpc.keys.authorize_token.v1", AuthorizeToken, TokenGrant)

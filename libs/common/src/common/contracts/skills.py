@@ -66,7 +66,11 @@ class Alternate(Message):
 
 
 class ResolvedSkill(Message):
-    """A skill pinned to a commit and to its bytes; `path` is "" for the root of the repository."""
+    """A skill pinned to a commit and to its bytes; `path` is "" for the root of the repository.
+
+    `linked_files` were reached through links inside the repository: they are in the bundle and in
+    the digest like any other, and not in `files` and `total_bytes`.
+    """
 
     ref: str
     owner: str
@@ -80,6 +84,7 @@ class ResolvedSkill(Message):
     metadata: dict[str, Any] = {}
     digest: Digest
     files: list[SkillFile]
+    linked_files: list[SkillFile] = []
     total_bytes: int
     env_vars: list[EnvVar] = []
     warnings: list[str] = []
@@ -107,10 +112,13 @@ class ListRepository(Request):
 
 
 class SkillSummary(Message):
+    """One skill of a repository; `alternates` are the paths of its other copies."""
+
     ref: str
     path: str
     name: str
     description: str
+    alternates: list[str] = []
 
 
 class RepositorySkills(Message):

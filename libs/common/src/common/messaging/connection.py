@@ -8,6 +8,9 @@ from nats.errors import Error as NatsError
 
 logger = logging.getLogger(__name__)
 
+Connection = Client
+"""The word for it where nats itself is not imported."""
+
 _RECONNECT_WAIT_S = 0.5
 _PENDING_BYTES = 8 * 1024 * 1024
 

@@ -5,7 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -78,6 +80,26 @@ async def consume(
             continue
         for message in messages:
             await _handle(message, event, handler)
+
+
+async def hear(
+    connection: Client, event: Event[DataT], handler: Callable[[DataT], Awaitable[None]]
+) -> Subscription:
+    """Call back in *every* process with each `event` from now on, for what only makes something
+    fresher: what is published while the connection is lost is missed. The caller unsubscribes.
+    """
+
+    async def on_message(message: Msg) -> None:
+        try:
+            data = event.data.model_validate(CloudEvent.model_validate_json(message.data).data)
+        except ValidationError:
+            logger.warning("%s is malformed and was not heard", event.subject)
+            return
+        await handler(data)
+
+    subscription = await connection.subscribe(event.subject, cb=on_message)
+    await connection.flush()
+    return subscription
 
 
 async def _handle(

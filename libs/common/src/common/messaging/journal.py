@@ -7,19 +7,23 @@ together.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import TimeoutError as NatsTimeoutError
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from common.errors import UnavailableError
 from common.messaging.streams import JOURNAL_STREAM
 
-_FETCH_S = 1.0
+_FETCH_S = 5.0
+_FLUSH_S = 5
 _BATCH = 500
+_AWAY = "the message bus does not answer"
 
 
 class Journal:
@@ -30,26 +34,40 @@ class Journal:
         self._jetstream = jetstream
 
     async def append(self, subject: str, lines: Sequence[bytes]) -> None:
-        """Publish entries, each already one line of JSON, as one message."""
-        await self._connection.publish(subject, b"\n".join(lines))
+        """Publish entries, each already one line of JSON, as one message. Raises
+        UnavailableError when the bus is away and can keep no more.
+        """
+        try:
+            await self._connection.publish(subject, b"\n".join(lines))
+        except NatsError as exc:
+            raise UnavailableError(_AWAY) from exc
 
     async def flush(self) -> None:
         """Wait until the server has everything appended before."""
         await self._connection.flush()
+
+    @property
+    def interruptions(self) -> int:
+        """How often the connection was lost and made again: what was live meanwhile was missed."""
+        return int(self._connection.stats["reconnects"])
 
     async def follow(
         self, subject: str, on_lines: Callable[[list[bytes]], Awaitable[None]]
     ) -> Subscription:
         """Call back with the entries of each message from now on; the caller unsubscribes.
 
-        nats-py calls back in order and one at a time.
+        nats-py calls back in order and one at a time. Raises UnavailableError.
         """
 
         async def on_message(message: Msg) -> None:
             await on_lines(message.data.split(b"\n"))
 
         subscription = await self._connection.subscribe(subject, cb=on_message)
-        await self._connection.flush()
+        try:
+            await self._connection.flush(timeout=_FLUSH_S)
+        except (NatsError, TimeoutError) as exc:
+            await subscription.unsubscribe()
+            raise UnavailableError(_AWAY) from exc
         return subscription
 
     async def last(self, subject: str) -> list[bytes]:
@@ -62,23 +80,35 @@ class Journal:
             return []
         return (message.data or b"").split(b"\n")
 
-    async def captured(self, subject: str) -> AsyncIterator[bytes]:
-        """Every entry the stream holds for `subject` at this moment, oldest first."""
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, inactive_threshold=30)
+    async def captured(
+        self, subject: str, *, since: datetime | None = None
+    ) -> AsyncIterator[bytes]:
+        """Every entry the stream holds for `subject` at this moment, oldest first; with `since`
+        only what was published from then on. Raises UnavailableError rather than end too early.
+        """
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_TIME if since else DeliverPolicy.ALL,
+            opt_start_time=since,
+            ack_policy=AckPolicy.NONE,
+            inactive_threshold=30,
+        )
+        try:
+            async for message in self._messages(subject, config):
+                for line in message.data.split(b"\n"):
+                    yield line
+        except (NatsError, TimeoutError) as exc:
+            raise UnavailableError(_AWAY) from exc
+
+    async def _messages(self, subject: str, config: ConsumerConfig) -> AsyncIterator[Msg]:
         subscription = await self._jetstream.pull_subscribe(
             subject, stream=JOURNAL_STREAM, config=config
         )
         try:
             pending = (await subscription.consumer_info()).num_pending or 0
             while pending > 0:
-                try:
-                    messages = await subscription.fetch(min(pending, _BATCH), timeout=_FETCH_S)
-                except NatsTimeoutError:
-                    return
+                messages = await subscription.fetch(min(pending, _BATCH), timeout=_FETCH_S)
                 for message in messages:
-                    await message.ack()
-                    for line in message.data.split(b"\n"):
-                        yield line
+                    yield message
                 pending -= len(messages)
         finally:
             await subscription.unsubscribe()

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from nats.aio.client import Client
 from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
+from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.micro import add_service
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
@@ -51,6 +52,7 @@ DEADLINE_HEADER = "Deadline"
 MAX_BODY = 768 * 1024
 DEFAULT_TIMEOUT = timedelta(seconds=10)
 _DRAIN_S = 10.0
+_PING_S = 1.0
 
 
 class RpcServer:
@@ -180,7 +182,15 @@ class RpcClient:
                 raise _late(rpc) from exc
         if reply.headers and ERROR_CODE_HEADER in reply.headers:
             raise error_from_wire(reply.data)
-        return rpc.reply.model_validate_json(reply.data)
+        return _read_reply(rpc, reply.data)
+
+    async def ping(self, service: str) -> None:
+        """Raise UnavailableError unless a process of `service` answers within a second."""
+        try:
+            await self._connection.request(f"$SRV.PING.{service}", timeout=_PING_S)
+        except (NatsError, TimeoutError) as exc:
+            message = f"{service} does not answer"
+            raise UnavailableError(message) from exc
 
 
 def subject_of(rpc: Rpc[Any, Any], target: str | None) -> str:
@@ -198,6 +208,15 @@ def parse_request(rpc: Rpc[RequestT, Any], data: bytes) -> RequestT:
 def validation_detail(exc: ValidationError) -> str:
     problems = exc.errors(include_input=False, include_url=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'body'}: {p['msg']}" for p in problems)
+
+
+def _read_reply(rpc: Rpc[Any, ReplyT], data: bytes) -> ReplyT:
+    try:
+        return rpc.reply.model_validate_json(data)
+    except ValidationError as exc:
+        logger.error("%s: the reply is not readable", rpc.subject)  # noqa: TRY400 (its values may be secret)
+        message = f"{rpc.service} answered with something we cannot read"
+        raise InternalError(message) from exc
 
 
 class _WireError(BaseModel):

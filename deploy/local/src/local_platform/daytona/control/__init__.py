@@ -1,0 +1,1 @@
+"""The control plane, `/api`: one file per kind of thing."""

@@ -1,0 +1,70 @@
+"""A whole platform of its own, for tests and benchmarks: free ports, own data, real processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[4]
+UP_S = 900
+COMMAND_S = 120
+
+Finished = subprocess.CompletedProcess[str]
+
+
+class CommandFailedError(Exception):
+    """A command of the stack ended badly; the text is what it printed."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A platform whose data lie in `directory`; `environment` is what its commands need."""
+
+    directory: Path
+    environment: dict[str, str]
+
+    def up(self) -> None:
+        self.stack("up", "--detach", within_s=UP_S)
+
+    def down(self) -> None:
+        self.stack("down")
+
+    @property
+    def url(self) -> str:
+        return self.stack("url")
+
+    def token(self, user: str) -> str:
+        return self.stack("token", "--user", user)
+
+    def stack(self, *words: str, within_s: float = COMMAND_S) -> str:
+        """Run a command of the stack on this platform; the answer is what it printed."""
+        done = self.run(sys.executable, "-m", "local_platform.stack", *words, within_s=within_s)
+        if done.returncode != 0:
+            raise CommandFailedError(done.stdout + done.stderr)
+        return done.stdout.strip()
+
+    def run(self, *command: str, within_s: float = COMMAND_S) -> Finished:
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=within_s,
+            check=False,
+        )
+
+
+@contextmanager
+def running(directory: Path, **settings: str) -> Iterator[Instance]:
+    """A platform that is up; afterwards it is down, whatever happened."""
+    environment = {**os.environ, "LOCAL_DIR": str(directory), "LOCAL_PORTS": "free", **settings}  # noqa: TID251 (its commands inherit the caller's environment)
+    instance = Instance(directory, environment)
+    try:
+        instance.up()
+        yield instance
+    finally:
+        instance.down()

@@ -1,0 +1,34 @@
+"""Which names nobody may set in an agent's environment."""
+
+import pytest
+from common.variables import is_refused
+
+
+class TestIsRefused:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONSTARTUP", "BASH_ENV"),
+            *("HERMES_HOME", "_HERMES_FORCE_OPENAI_API_KEY", "API_SERVER_KEY", "HOME", "IFS"),
+            *("NODE_OPTIONS", "GIT_SSH_COMMAND", "HTTPS_PROXY", "OPENAI_BASE_URL"),
+        ],
+    )
+    def test_what_changes_programs_or_the_agent_is_refused(self, name: str) -> None:
+        assert is_refused(name)
+
+    @pytest.mark.parametrize("name", ["path", "Ld_Preload", "https_proxy", "hermes_home"])
+    def test_case_does_not_matter(self, name: str) -> None:
+        assert is_refused(name)
+
+    @pytest.mark.parametrize(
+        "name", ["", "1A", "A-B", "A B", "A=B", "A\n", "Ä", "A" * 101, "A;B", "BASH_FUNC_x%%"]
+    )
+    def test_what_is_no_name_is_refused(self, name: str) -> None:
+        assert is_refused(name)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["GITHUB_TOKEN", "OPENAI_API_KEY", "NOTION_API_KEY", "NODE_ENV", "MY_PATH", "A", "_X"],
+    )
+    def test_what_a_skill_usually_needs_is_allowed(self, name: str) -> None:
+        assert not is_refused(name)

@@ -1,0 +1,1 @@
+"""The ports' real forms: one module or package per outside system."""

@@ -1,0 +1,200 @@
+"""One conversation with Hermes: the port's `AgentSession` over a socket of its own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from chat_proxy.adapters.hermes.socket import HermesSocket, Message
+from chat_proxy.adapters.hermes.translate import Translator
+from chat_proxy.errors import AgentLostError
+from chat_proxy.model.agent import AgentEvent, Note, Standing, TranscriptMessage
+from chat_proxy.ports import AgentSession
+
+_MOST_WAITING = 64 * 1024 * 1024
+_NOBODY = (
+    "Nobody can answer questions here while you work. Go on with your best judgement, and ask in "
+    "your answer if you have to."
+)
+
+# Prompts of Hermes that would wait for minutes: what to answer, and what to tell the viewer.
+_PROMPTS: dict[str, tuple[str, dict[str, str], str]] = {
+    "clarify.request": (
+        "clarify.respond",
+        {"answer": _NOBODY},
+        "The agent asked a question and was told to go on: {question}",
+    ),
+    "sudo.request": (
+        "sudo.respond",
+        {"password": ""},
+        "The agent asked for an administrator's password, which does not exist here.",
+    ),
+    "secret.request": (
+        "secret.respond",
+        {"value": ""},
+        "The agent asked for a secret; secrets are entered in the settings, not in the chat.",
+    ),
+    "terminal.read.request": (
+        "terminal.read.respond",
+        {"text": ""},
+        "The agent asked to read a terminal, which does not exist here.",
+    ),
+}
+
+Transcript = Callable[[str], Awaitable[Sequence[TranscriptMessage]]]
+
+
+class HermesConversation(AgentSession):
+    """`begin` binds it to a live session of Hermes before anything else is called."""
+
+    def __init__(
+        self, transcript: Transcript, on_rest: "Callable[[HermesConversation], Awaitable[None]]"
+    ) -> None:
+        self._transcript = transcript
+        self._on_rest = on_rest
+        self._socket: HermesSocket | None = None
+        self._live_id = ""
+        self._name = ""
+        self._is_fresh = False
+        self._standing = Standing(running=False)
+        self._translator = Translator()
+        self._waiting: list[Message] = []
+        self._waiting_size = 0
+        self._arrived = asyncio.Event()
+        self._is_lost = False
+        self._is_resting = False
+        self._before_start = False
+
+    def begin(self, socket: HermesSocket, result: Message, *, fresh: bool) -> None:
+        """Take over what Hermes answered on creating or resuming."""
+        self._socket = socket
+        self._live_id = str(result["session_id"])
+        self._name = str(
+            result.get("stored_session_id") or result.get("session_key") or result["resumed"]
+        )
+        self._is_fresh = fresh
+        inflight = result.get("inflight") or {}
+        self._standing = Standing(
+            running=bool(result.get("running")),
+            prompt=str(inflight.get("user") or ""),
+            text=str(inflight.get("assistant") or ""),
+        )
+        self._translator = Translator((result.get("info") or {}).get("usage"))
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def is_fresh(self) -> bool:
+        return self._is_fresh
+
+    @property
+    def standing(self) -> Standing:
+        return self._standing
+
+    @property
+    def is_usable(self) -> bool:
+        return self._socket is not None and self._socket.is_open and not self._is_lost
+
+    async def submit(self, text: str) -> None:
+        self._translator.turn_begins()
+        self._is_fresh = False
+        result = await self._call("prompt.submit", text=text)
+        # Hermes was busy with something of its own: ours begins with the next message.start.
+        self._before_start = result.get("status") == "queued"
+
+    async def read(self) -> Sequence[AgentEvent]:
+        while True:
+            if not self._waiting:
+                if self._is_lost:
+                    message = "the connection to the agent broke"
+                    raise AgentLostError(message)
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            messages, self._waiting, self._waiting_size = self._waiting, [], 0
+            events = await self._translated(messages)
+            if events:
+                return events
+
+    async def interrupt(self) -> None:
+        await self._call("session.interrupt")
+
+    async def answer(self, *, allow: bool) -> bool:
+        result = await self._call("approval.respond", choice="once" if allow else "deny")
+        return bool(result.get("resolved"))
+
+    async def transcript(self) -> Sequence[TranscriptMessage]:
+        return await self._transcript(self._name)
+
+    async def rest(self) -> None:
+        self._is_resting = True
+        self._waiting, self._waiting_size = [], 0
+        self._standing = Standing(running=False)
+        await self._on_rest(self)
+
+    def wake(self) -> None:
+        """In use again after a rest."""
+        self._is_resting = False
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+
+    def on_batch(self, batch: list[Message] | None, size: int) -> None:
+        """Called by the socket."""
+        if batch is None:
+            self._is_lost = True
+        elif self._is_resting:
+            self._overhear(batch)
+        else:
+            self._waiting += batch
+            self._waiting_size += size
+            if self._waiting_size > _MOST_WAITING:
+                # It sends faster than anybody can write it down.
+                self._is_lost = True
+                self._waiting = []
+        self._arrived.set()
+
+    async def _translated(self, messages: list[Message]) -> list[AgentEvent]:
+        events: list[AgentEvent] = []
+        for message in messages:
+            type_ = message.get("type", "")
+            if message.get("session_id") not in (self._live_id, None, "") or not self._counts(
+                type_
+            ):
+                continue
+            payload = message.get("payload") or {}
+            if type_ in _PROMPTS:
+                events.append(await self._decline(type_, payload))
+                continue
+            event = self._translator.translate(type_, payload)
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _counts(self, type_: str) -> bool:
+        """Whether an event belongs to our prompt and not to what Hermes did before it."""
+        if self._before_start and type_ == "message.start":
+            self._before_start = False
+        return not self._before_start
+
+    async def _decline(self, type_: str, payload: dict[str, Any]) -> Note:
+        method, answer, told = _PROMPTS[type_]
+        if self._socket is not None:
+            await self._socket.tell(method, request_id=payload.get("request_id"), **answer)
+        return Note(told.format(question=payload.get("question", "")), "agent_question")
+
+    def _overhear(self, batch: list[Message]) -> None:
+        """What Hermes does by itself between turns is not told, but its tokens are not the next
+        turn's.
+        """
+        for message in batch:
+            if message.get("type") == "message.complete":
+                self._translator.translate("message.complete", message.get("payload") or {})
+
+    async def _call(self, method: str, **params: Any) -> Message:
+        if self._socket is None:
+            message = "the agent was not reached"
+            raise AgentLostError(message)
+        return await self._socket.call(method, session_id=self._live_id, **params)

@@ -1,0 +1,229 @@
+"""From Hermes' events to ours: a table by type.
+
+What is only decoration is dropped (`thinking.delta` is a spinner, `reasoning.available` repeats
+the answer), a type that this version does not know is said once, as a note.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from chat_proxy.adapters.hermes.tools import clipped, clipped_arguments, tool_failed, tool_result
+from chat_proxy.model.agent import (
+    AgentEvent,
+    AgentStatus,
+    ApprovalAsk,
+    CallStarted,
+    Finished,
+    InterimText,
+    Note,
+    ReasoningDelta,
+    TextDelta,
+    Tokens,
+    ToolEnd,
+    ToolProgress,
+    ToolStart,
+)
+
+Payload = dict[str, Any]
+
+_ALL_CHOICES = ("once", "session", "always", "deny")
+_NOTE_CHARS = 2000
+
+_SILENT = frozenset(
+    {
+        "agent.terminal.output",
+        "gateway.ready",
+        "message.start",
+        "moa.aggregating",
+        "notification.clear",
+        "reaction",
+        "reasoning.available",
+        "secret.expire",
+        "session.info",
+        "session.title",
+        "skin.changed",
+        "subagent.thinking",
+        "sudo.expire",
+        "terminal.close",
+        "tool.generating",
+    }
+)
+_NOTES = {
+    "notification.show": "agent_notification",
+    "review.summary": "agent_review",
+    "moa.reference": "agent_reference",
+}
+
+
+class Translator:
+    """Translates one conversation; remembers what tells one turn from the one before."""
+
+    def __init__(self, used: Payload | None = None) -> None:
+        self._used = _tokens(used or {})
+        self._last_status = ""
+        self._said: set[str] = set()
+        self._open_tool = ""
+
+    def turn_begins(self) -> None:
+        self._last_status = ""
+        self._said.clear()
+
+    def translate(self, type_: str, payload: Payload) -> AgentEvent | None:
+        translate = _TABLE.get(type_)
+        if translate is not None:
+            return translate(self, payload)
+        if type_ in _SILENT:
+            return None
+        if type_ in _NOTES:
+            return _note(payload.get("text"), _NOTES[type_])
+        if type_.startswith("subagent."):
+            return self._subagent(payload)
+        return self._unknown(type_)
+
+    def _text(self, payload: Payload) -> AgentEvent | None:
+        text = payload.get("text")
+        return TextDelta(_clean(text)) if text else None
+
+    def _reasoning(self, payload: Payload) -> AgentEvent | None:
+        text = payload.get("text")
+        return ReasoningDelta(_clean(text)) if text else None
+
+    def _thinking(self, payload: Payload) -> AgentEvent | None:
+        # The spinner starts, with a text, whenever the model is called.
+        return CallStarted() if payload.get("text") else None
+
+    def _interim(self, payload: Payload) -> AgentEvent | None:
+        return InterimText(
+            _clean(payload.get("text")), streamed=bool(payload.get("already_streamed"))
+        )
+
+    def _tool_start(self, payload: Payload) -> AgentEvent | None:
+        self._open_tool = str(payload.get("tool_id", ""))
+        return ToolStart(
+            call_id=self._open_tool,
+            name=str(payload.get("name", "")),
+            preview=clipped(_clean(payload.get("context"))),
+            arguments=clipped_arguments(_parsed(payload.get("args_text"))),
+        )
+
+    def _tool_complete(self, payload: Payload) -> AgentEvent | None:
+        self._open_tool = ""
+        result = payload.get("result")
+        return ToolEnd(
+            call_id=str(payload.get("tool_id", "")),
+            name=str(payload.get("name", "")),
+            arguments=clipped_arguments(payload.get("args")),
+            duration_s=payload.get("duration_s"),
+            error=tool_failed(result),
+            result=_clean(tool_result(result)),
+        )
+
+    def _approval(self, payload: Payload) -> AgentEvent | None:
+        rules = payload.get("pattern_keys") or [payload.get("pattern_key")]
+        return ApprovalAsk(
+            command=_clean(payload.get("command")),
+            description=_clean(payload.get("description")),
+            rules=tuple(str(rule) for rule in rules if rule),
+            choices=tuple(payload.get("choices") or _ALL_CHOICES),
+        )
+
+    def _complete(self, payload: Payload) -> AgentEvent | None:
+        now, before = _tokens(payload.get("usage") or {}), self._used
+        self._used = now
+        return Finished(
+            status=_STATUS.get(str(payload.get("status")), AgentStatus.COMPLETE),
+            text=_clean(payload.get("text")),
+            tokens=_since(now, before),
+            warning=_clean(payload.get("warning")),
+            last_status=self._last_status,
+        )
+
+    def _error(self, payload: Payload) -> AgentEvent | None:
+        return Finished(AgentStatus.ERROR, _clean(payload.get("message")))
+
+    def _status(self, payload: Payload) -> AgentEvent | None:
+        text = _clean(payload.get("text"))
+        self._last_status = text
+        return _note(text, f"agent_{payload.get('kind') or 'status'}")
+
+    def _risk(self, payload: Payload) -> AgentEvent | None:
+        findings = ", ".join(str(one) for one in payload.get("findings") or ())
+        text = f"The output of {payload.get('name')} looks risky ({payload.get('risk')})"
+        return _note(f"{text}: {findings}" if findings else text, "tool_output_risk")
+
+    def _subagent(self, payload: Payload) -> AgentEvent | None:
+        text = clipped(_clean(payload.get("text") or payload.get("goal")))
+        return ToolProgress(self._open_tool, text) if text and self._open_tool else None
+
+    def _unknown(self, type_: str) -> AgentEvent | None:
+        if type_ in self._said:
+            return None
+        self._said.add(type_)
+        return Note(f"The agent sent something this version does not know: {type_}.", "unknown")
+
+
+_TABLE: dict[str, Callable[[Translator, Payload], AgentEvent | None]] = {
+    "message.delta": Translator._text,
+    "reasoning.delta": Translator._reasoning,
+    "thinking.delta": Translator._thinking,
+    "message.interim": Translator._interim,
+    "tool.start": Translator._tool_start,
+    "tool.complete": Translator._tool_complete,
+    "tool.output_risk": Translator._risk,
+    "approval.request": Translator._approval,
+    "message.complete": Translator._complete,
+    "error": Translator._error,
+    "status.update": Translator._status,
+}
+
+_STATUS = {
+    "complete": AgentStatus.COMPLETE,
+    "interrupted": AgentStatus.INTERRUPTED,
+    "error": AgentStatus.ERROR,
+}
+
+
+def _clean(text: object) -> str:
+    """Text that can be encoded: half a surrogate pair cannot."""
+    if text is None:
+        return ""
+    value = text if isinstance(text, str) else str(text)
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
+
+
+def _note(text: object, code: str) -> Note | None:
+    cleaned = _clean(text).strip()
+    return Note(cleaned[:_NOTE_CHARS], code) if cleaned else None
+
+
+def _parsed(text: object) -> Payload | None:
+    """Arguments as the agent prints them; it may have shortened them beyond reading."""
+    if not isinstance(text, str):
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _tokens(usage: Payload) -> Tokens:
+    return Tokens(
+        input=int(usage.get("input") or 0),
+        output=int(usage.get("output") or 0),
+        total=int(usage.get("total") or 0),
+        calls=int(usage.get("calls") or 0),
+    )
+
+
+def _since(now: Tokens, before: Tokens) -> Tokens:
+    """The agent counts for the life of the conversation, and from zero after a restart."""
+    if now.total < before.total or now.calls < before.calls:
+        return now
+    return Tokens(
+        input=max(now.input - before.input, 0),
+        output=max(now.output - before.output, 0),
+        total=now.total - before.total,
+        calls=now.calls - before.calls,
+    )

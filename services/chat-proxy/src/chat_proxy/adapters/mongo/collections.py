@@ -1,0 +1,79 @@
+"""Names, indexes, and what all repositories share."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from common.contracts.events import OutgoingEvent
+from common.errors import UnavailableError
+from common.mongo import Document
+from common.outbox import ARCHIVE_INDEXES, OUTBOX_INDEX, waiting
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+SESSIONS = "chat_sessions"
+MESSAGES = "chat_messages"
+TURNS = "turns"
+APPROVALS = "approvals"
+ARCHIVE = "events"
+
+INDEXES: Mapping[str, Sequence[IndexModel]] = {
+    SESSIONS: (
+        IndexModel([("owner_id", ASCENDING), ("state", ASCENDING), ("updated_at", DESCENDING)]),
+        IndexModel([("owner_id", ASCENDING), ("words", ASCENDING)]),
+        IndexModel(
+            [("owner_id", ASCENDING), ("idempotency_key", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"idempotency_key": {"$type": "string"}},
+        ),
+        OUTBOX_INDEX,
+    ),
+    MESSAGES: (IndexModel([("session_id", ASCENDING), ("seq", ASCENDING)]),),
+    TURNS: (
+        # One running turn per session, whoever asks.
+        IndexModel(
+            [("session_id", ASCENDING)],
+            name="one_running",
+            unique=True,
+            partialFilterExpression={"active": True},
+        ),
+        IndexModel(
+            [("session_id", ASCENDING), ("idempotency_key", ASCENDING)],
+            name="idempotency",
+            unique=True,
+            partialFilterExpression={"idempotency_key": {"$type": "string"}},
+        ),
+        IndexModel([("session_id", ASCENDING), ("created_at", ASCENDING)]),
+        IndexModel([("active", ASCENDING), ("claim.until", ASCENDING)]),
+        IndexModel([("owner_id", ASCENDING), ("active", ASCENDING)]),
+        OUTBOX_INDEX,
+    ),
+    APPROVALS: (
+        IndexModel([("turn_id", ASCENDING), ("state", ASCENDING)]),
+        IndexModel([("owner_id", ASCENDING), ("choice", ASCENDING), ("state", ASCENDING)]),
+        IndexModel([("session_id", ASCENDING)]),
+        OUTBOX_INDEX,
+    ),
+    ARCHIVE: ARCHIVE_INDEXES,
+}
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """The driver's errors as ours; a duplicate key is an answer, not an error."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except PyMongoError as exc:
+        message = "the store does not answer"
+        raise UnavailableError(message) from exc
+
+
+def with_event(update: Document, event: OutgoingEvent | None) -> Document:
+    """`update` that also stores the event it causes."""
+    return update if event is None else {**update, **waiting(event)}
+
+
+def outbox_of(event: OutgoingEvent) -> list[Document]:
+    """The outbox of a document that is born with its event."""
+    return [event.model_dump()]

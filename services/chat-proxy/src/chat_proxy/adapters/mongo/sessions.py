@@ -1,0 +1,194 @@
+"""Sessions in MongoDB."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from common.contracts.events import OutgoingEvent
+from common.contracts.sandbox import LaunchSkill
+from common.errors import ErrorCode, NotFoundError
+from common.mongo import Database, Document
+from pymongo import DESCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from chat_proxy.adapters.mongo.collections import (
+    APPROVALS,
+    MESSAGES,
+    SESSIONS,
+    TURNS,
+    answering,
+    outbox_of,
+    with_event,
+)
+from chat_proxy.model.session import ChatSession, SessionState, words_of
+from chat_proxy.model.turn import Turn
+from chat_proxy.ports import Sessions
+
+
+class MongoSessions(Sessions):
+    def __init__(self, database: Database) -> None:
+        self._sessions = database[SESSIONS]
+        self._turns = database[TURNS]
+        self._of_session = (database[MESSAGES], database[TURNS], database[APPROVALS])
+
+    async def create(
+        self, session: ChatSession, *, idempotency_key: str | None, emit: OutgoingEvent
+    ) -> ChatSession:
+        document = to_document(session) | {
+            "words": words_of(f"{session.title} {session.skill.ref}"),
+            "outbox": outbox_of(emit),
+        }
+        if idempotency_key is not None:
+            document["idempotency_key"] = idempotency_key
+        with answering():
+            try:
+                await self._sessions.insert_one(document)
+            except DuplicateKeyError:
+                query = {"owner_id": session.owner_id, "idempotency_key": idempotency_key}
+                return to_session(await self._one(query))
+        return session
+
+    async def get(self, owner_id: str, session_id: str) -> ChatSession:
+        query = {"_id": session_id, "owner_id": owner_id, "state": SessionState.ACTIVE.value}
+        return to_session(await self._one(query))
+
+    async def find(self, session_id: str) -> ChatSession:
+        return to_session(await self._one({"_id": session_id}))
+
+    async def list(self, owner_id: str, *, words: Sequence[str], limit: int) -> list[ChatSession]:
+        query: Document = {"owner_id": owner_id, "state": SessionState.ACTIVE.value}
+        if words:
+            # The last word may be in typing; words hold only letters, digits and underscores.
+            query["$and"] = [{"words": word} for word in words[:-1]]
+            query["$and"].append({"words": {"$regex": f"^{words[-1]}"}})
+        with answering():
+            cursor = self._sessions.find(query).sort("updated_at", DESCENDING).limit(limit)
+            return [to_session(document) async for document in cursor]
+
+    async def rename(self, session: ChatSession) -> ChatSession:
+        update = {
+            "$set": {"title": session.title, "titled": True, "updated_at": session.updated_at},
+            "$addToSet": {"words": {"$each": words_of(session.title)}},
+        }
+        return to_session(await self._update({"_id": session.id}, update))
+
+    async def begin_turn(
+        self, turn: Turn, *, title: str, words: Sequence[str], at: datetime
+    ) -> ChatSession | None:
+        query = {"_id": turn.session_id, "state": SessionState.ACTIVE.value}
+        update = {
+            "$set": {"turn_id": turn.id, "updated_at": at},
+            "$addToSet": {"words": {"$each": list(words)}},
+        }
+        with answering():
+            found = await self._sessions.find_one_and_update(
+                query, update, return_document=ReturnDocument.AFTER
+            )
+            if found is not None and not found["titled"]:
+                found |= {"title": title, "titled": True}
+                await self._sessions.update_one(
+                    {"_id": turn.session_id, "titled": False},
+                    {"$set": {"title": title, "titled": True}},
+                )
+        return None if found is None else to_session(found)
+
+    async def keep_agent_session(self, session_id: str, agent_session: str) -> None:
+        with answering():
+            await self._sessions.update_one(
+                {"_id": session_id}, {"$set": {"agent_session": agent_session}}
+            )
+
+    async def end_turn(
+        self, turn: Turn, *, last_seq: int, words: Sequence[str], at: datetime
+    ) -> None:
+        update = {
+            "$set": {"turn_id": None, "updated_at": at},
+            "$max": {"last_seq": last_seq},
+            "$addToSet": {"words": {"$each": list(words)}},
+        }
+        with answering():
+            await self._sessions.update_one({"_id": turn.session_id, "turn_id": turn.id}, update)
+
+    async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
+        query = {"_id": session_id, "owner_id": owner_id, "state": SessionState.ACTIVE.value}
+        update = {"$set": {"state": SessionState.DELETED.value}}
+        return to_session(await self._update(query, with_event(update, emit)))
+
+    async def purge(self, *, limit: int) -> int:
+        query = {"state": SessionState.DELETED.value, "outbox.id": {"$exists": False}}
+        purged = 0
+        with answering():
+            async for document in self._sessions.find(query, {"_id": 1}).limit(limit):
+                purged += await self._purge(document["_id"])
+        return purged
+
+    async def _purge(self, session_id: str) -> int:
+        busy = {
+            "session_id": session_id,
+            "$or": [{"active": True}, {"outbox.id": {"$exists": True}}],
+        }
+        if await self._turns.find_one(busy, {"_id": 1}) is not None:
+            return 0
+        for collection in self._of_session:
+            await collection.delete_many({"session_id": session_id})
+        await self._sessions.delete_one({"_id": session_id})
+        return 1
+
+    async def _one(self, query: Document) -> Document:
+        with answering():
+            return _found(await self._sessions.find_one(query))
+
+    async def _update(self, query: Document, update: Document) -> Document:
+        with answering():
+            return _found(
+                await self._sessions.find_one_and_update(
+                    query, update, return_document=ReturnDocument.AFTER
+                )
+            )
+
+
+def to_document(session: ChatSession) -> Document:
+    return {
+        "_id": session.id,
+        "owner_id": session.owner_id,
+        "launch_id": session.launch_id,
+        "skill": session.skill.model_dump(),
+        "title": session.title,
+        "titled": session.titled,
+        "state": session.state.value,
+        "turn_id": session.turn_id,
+        "last_seq": session.last_seq,
+        "agent_session": session.agent_session,
+        "created_at": session.created_at,
+        "updated_at": session.updated_at,
+    }
+
+
+def to_session(document: Document) -> ChatSession:
+    fields: dict[str, Any] = {key: document[key] for key in _PLAIN}
+    return ChatSession(
+        id=document["_id"],
+        skill=LaunchSkill.model_validate(document["skill"]),
+        state=SessionState(document["state"]),
+        **fields,
+    )
+
+
+_PLAIN = (
+    "owner_id",
+    "launch_id",
+    "title",
+    "titled",
+    "turn_id",
+    "last_seq",
+    "agent_session",
+    "created_at",
+    "updated_at",
+)
+
+
+def _found(document: Document | None) -> Document:
+    if document is None:
+        message = "no such session"
+        raise NotFoundError(message, code=ErrorCode.SESSION_NOT_FOUND)
+    return document

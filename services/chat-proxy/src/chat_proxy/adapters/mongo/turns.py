@@ -1,0 +1,166 @@
+"""Turns in MongoDB; every write of a holder is guarded by the fencing token of its claim."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from common.contracts.chat import TurnState
+from common.contracts.events import OutgoingEvent
+from common.contracts.sandbox import Failure
+from common.errors import ErrorCode, NotFoundError, StaleFenceError
+from common.mongo import Database, Document
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from chat_proxy.adapters.mongo.collections import TURNS, answering, outbox_of, with_event
+from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
+from chat_proxy.ports import Turns
+
+
+class MongoTurns(Turns):
+    def __init__(self, database: Database) -> None:
+        self._turns = database[TURNS]
+
+    async def start(
+        self, turn: Turn, *, idempotency_key: str | None, emit: OutgoingEvent
+    ) -> Turn | None:
+        document = to_document(turn) | {"active": True, "outbox": outbox_of(emit)}
+        if idempotency_key is not None:
+            document["idempotency_key"] = idempotency_key
+        with answering():
+            try:
+                await self._turns.insert_one(document)
+            except DuplicateKeyError:
+                if idempotency_key is None:
+                    return None
+                query = {"session_id": turn.session_id, "idempotency_key": idempotency_key}
+                stored = await self._turns.find_one(query)
+                return None if stored is None else to_turn(stored)
+        return turn
+
+    async def get(self, owner_id: str, session_id: str, turn_id: str) -> Turn:
+        query = {"_id": turn_id, "session_id": session_id, "owner_id": owner_id}
+        with answering():
+            document = await self._turns.find_one(query)
+        if document is None:
+            message = "no such turn"
+            raise NotFoundError(message, code=ErrorCode.TURN_NOT_FOUND)
+        return to_turn(document)
+
+    async def active(self, session_id: str) -> Turn | None:
+        with answering():
+            document = await self._turns.find_one({"session_id": session_id, "active": True})
+        return None if document is None else to_turn(document)
+
+    async def count_active(self, owner_id: str) -> int:
+        with answering():
+            return await self._turns.count_documents({"owner_id": owner_id, "active": True})
+
+    async def save(self, turn: Turn, *, emit: OutgoingEvent | None = None) -> None:
+        update: Document = {"$set": _changing(turn)}
+        if turn.is_ended:
+            update["$unset"] = {"active": ""}
+        with answering():
+            result = await self._turns.update_one(_held(turn), with_event(update, emit))
+        if result.matched_count == 0:
+            raise _stale(turn)
+
+    async def renew(self, turn: Turn, now: datetime) -> Turn:
+        return await self._claim_until(turn, now + CLAIM_TTL)
+
+    async def give_back(self, turn: Turn, now: datetime) -> None:
+        await self._claim_until(turn, now)
+
+    async def request_stop(self, turn: Turn) -> None:
+        with answering():
+            await self._turns.update_one(
+                {"_id": turn.id, "active": True}, {"$set": {"stop_requested": True}}
+            )
+
+    async def claim_due(
+        self, holder: str, now: datetime, *, here: Collection[str], limit: int
+    ) -> list[Turn]:
+        query = {"active": True, "claim.until": {"$lte": now}, "_id": {"$nin": list(here)}}
+        update = {
+            "$set": {"claim.holder": holder, "claim.until": now + CLAIM_TTL},
+            "$inc": {"claim.fence": 1},
+        }
+        claimed: list[Turn] = []
+        with answering():
+            while len(claimed) < limit:
+                document = await self._turns.find_one_and_update(
+                    query, update, return_document=ReturnDocument.AFTER
+                )
+                if document is None:
+                    break
+                claimed.append(to_turn(document))
+        return claimed
+
+    async def _claim_until(self, turn: Turn, until: datetime) -> Turn:
+        with answering():
+            document = await self._turns.find_one_and_update(
+                _held(turn),
+                {"$set": {"claim.until": until}},
+                return_document=ReturnDocument.AFTER,
+            )
+        if document is None:
+            raise _stale(turn)
+        return to_turn(document)
+
+
+def to_document(turn: Turn) -> Document:
+    return {
+        "_id": turn.id,
+        "session_id": turn.session_id,
+        "owner_id": turn.owner_id,
+        "text": turn.text,
+        "created_at": turn.created_at,
+        "stop_requested": turn.stop_requested,
+        "claim": {
+            "holder": turn.claim.holder,
+            "fence": turn.claim.fence,
+            "until": turn.claim.until,
+        },
+        **_changing(turn),
+    }
+
+
+def _changing(turn: Turn) -> Document:
+    return {
+        "state": turn.state.value,
+        "skill_digest": turn.skill_digest,
+        "other_skills": list(turn.other_skills),
+        "seq_from": turn.seq_from,
+        "agent_session": turn.agent_session,
+        "total_tokens": turn.total_tokens,
+        "error": turn.error.model_dump(mode="json") if turn.error else None,
+        "ended_at": turn.ended_at,
+    }
+
+
+def to_turn(document: Document) -> Turn:
+    claim, error = document["claim"], document["error"]
+    return Turn(
+        id=document["_id"],
+        session_id=document["session_id"],
+        owner_id=document["owner_id"],
+        text=document["text"],
+        created_at=document["created_at"],
+        claim=Claim(holder=claim["holder"], fence=claim["fence"], until=claim["until"]),
+        state=TurnState(document["state"]),
+        skill_digest=document["skill_digest"],
+        other_skills=tuple(document["other_skills"]),
+        stop_requested=document["stop_requested"],
+        seq_from=document["seq_from"],
+        agent_session=document["agent_session"],
+        total_tokens=document["total_tokens"],
+        error=Failure.model_validate(error) if error else None,
+        ended_at=document["ended_at"],
+    )
+
+
+def _held(turn: Turn) -> Document:
+    return {"_id": turn.id, "active": True, "claim.fence": turn.claim.fence}
+
+
+def _stale(turn: Turn) -> StaleFenceError:
+    return StaleFenceError(f"another process holds turn {turn.id}, or it has ended")

@@ -1,0 +1,62 @@
+"""sandbox-manager over RPC: launches, the agent's address, use-leases."""
+
+from datetime import timedelta
+
+from common.contracts.sandbox import (
+    ACQUIRE_AGENT,
+    GET_LAUNCH,
+    RELEASE_USE,
+    RENEW_USE,
+    AcquireAgent,
+    AgentEndpoint,
+    GetLaunch,
+    Launch,
+    ReleaseUse,
+    RenewUse,
+)
+from common.messaging.rpc import RpcClient
+
+from chat_proxy.model.agent import AgentAddress
+from chat_proxy.model.session import ChatSession
+from chat_proxy.model.turn import Turn
+from chat_proxy.ports import Sandboxes
+
+_WAKE_TIMEOUT = timedelta(seconds=90)
+"""Acquiring may have to start a stopped sandbox."""
+
+
+class RpcSandboxes(Sandboxes):
+    def __init__(self, rpc: RpcClient) -> None:
+        self._rpc = rpc
+
+    async def launch(self, owner_id: str, launch_id: str) -> Launch:
+        return await self._rpc.call(GET_LAUNCH, GetLaunch(owner_id=owner_id, launch_id=launch_id))
+
+    async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress:
+        request = AcquireAgent(
+            owner_id=session.owner_id,
+            session_id=session.id,
+            turn_id=turn.id,
+            skill_directory=session.skill.directory,
+            digest=session.skill.digest,
+            verify=verify,
+        )
+        return _address(await self._rpc.call(ACQUIRE_AGENT, request, within=_WAKE_TIMEOUT))
+
+    async def renew(self, owner_id: str, use_lease_id: str) -> None:
+        await self._rpc.call(RENEW_USE, RenewUse(owner_id=owner_id, use_lease_id=use_lease_id))
+
+    async def release(self, owner_id: str, use_lease_id: str) -> None:
+        await self._rpc.call(RELEASE_USE, ReleaseUse(owner_id=owner_id, use_lease_id=use_lease_id))
+
+
+def _address(endpoint: AgentEndpoint) -> AgentAddress:
+    return AgentAddress(
+        use_lease_id=endpoint.use_lease_id,
+        sandbox_id=endpoint.sandbox_id,
+        url=endpoint.url.get_secret_value(),
+        token=endpoint.token.get_secret_value(),
+        workspace=endpoint.workspace,
+        skill_directory=endpoint.skill_directory,
+        headers={name: value.get_secret_value() for name, value in endpoint.headers.items()},
+    )

@@ -1,0 +1,65 @@
+"""Subjects to use cases. Stop, approvals and attaching are also served under this process' own
+name, for what concerns a turn it runs.
+"""
+
+from common.contracts import chat as contract
+from common.contracts.base import Empty
+from common.messaging.rpc import RpcServer
+
+from chat_proxy.service.approvals import ApprovalService
+from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.turns import TurnService
+
+
+async def serve_sessions(server: RpcServer, sessions: SessionService) -> None:
+    async def create_session(request: contract.CreateSession) -> contract.Session:
+        return await sessions.create(
+            request.owner_id, request.launch_id, idempotency_key=request.idempotency_key
+        )
+
+    async def list_sessions(request: contract.ListSessions) -> contract.SessionList:
+        return await sessions.list(request.owner_id, request.query)
+
+    async def get_session(request: contract.SessionRequest) -> contract.SessionDetail:
+        return await sessions.get(request.owner_id, request.session_id)
+
+    async def rename_session(request: contract.RenameSession) -> contract.Session:
+        return await sessions.rename(request.owner_id, request.session_id, request.title)
+
+    async def delete_session(request: contract.SessionRequest) -> Empty:
+        await sessions.delete(request.owner_id, request.session_id)
+        return Empty()
+
+    await server.serve(contract.CREATE_SESSION, create_session)
+    await server.serve(contract.LIST_SESSIONS, list_sessions)
+    await server.serve(contract.GET_SESSION, get_session)
+    await server.serve(contract.RENAME_SESSION, rename_session)
+    await server.serve(contract.DELETE_SESSION, delete_session)
+
+
+async def serve_turns(server: RpcServer, turns: TurnService, *, me: str) -> None:
+    async def start_turn(request: contract.StartTurn) -> contract.Turn:
+        return await turns.start(
+            request.owner_id,
+            request.session_id,
+            request.text,
+            idempotency_key=request.idempotency_key,
+        )
+
+    async def get_turn(request: contract.TurnRequest) -> contract.Turn:
+        return await turns.get(request.owner_id, request.session_id, request.turn_id)
+
+    await server.serve(contract.START_TURN, start_turn)
+    await server.serve(contract.GET_TURN, get_turn)
+    await server.serve(contract.STOP_TURN, turns.stop)
+    await server.serve(contract.STOP_TURN, turns.stop_here, target=me)
+
+
+async def serve_journal(
+    server: RpcServer, attaching: AttachService, approvals: ApprovalService, *, me: str
+) -> None:
+    await server.serve(contract.ATTACH, attaching.attach)
+    await server.serve(contract.ATTACH, attaching.attach_here, target=me)
+    await server.serve(contract.ANSWER_APPROVAL, approvals.answer)
+    await server.serve(contract.ANSWER_APPROVAL, approvals.answer_here, target=me)

@@ -1,0 +1,122 @@
+"""Composition root of the service."""
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import uvloop
+from common import mongo, telemetry
+from common.clock import utc_now
+from common.ids import new_id
+from common.messaging.events import EventPublisher
+from common.messaging.journal import Journal
+from common.messaging.loops import every
+from common.outbox import OutboxRelay
+from common.preview import PreviewGuard, open_agent_http
+from common.running import Backbone, backbone, run_until_stopped
+
+from chat_proxy.adapters.hermes.agents import HermesAgents
+from chat_proxy.adapters.live import BusJournal
+from chat_proxy.adapters.mongo import collections
+from chat_proxy.adapters.mongo.answers import MongoAnswers
+from chat_proxy.adapters.mongo.approvals import MongoApprovals
+from chat_proxy.adapters.mongo.sessions import MongoSessions
+from chat_proxy.adapters.mongo.turns import MongoTurns
+from chat_proxy.adapters.replicas import RpcReplicas
+from chat_proxy.adapters.sandboxes import RpcSandboxes
+from chat_proxy.adapters.skills import RpcSkills
+from chat_proxy.endpoints import serve_journal, serve_sessions, serve_turns
+from chat_proxy.ports import Agents
+from chat_proxy.reconcilers import PurgeReconciler, TakeoverReconciler
+from chat_proxy.service.approvals import ApprovalService
+from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.outside import Limits, Outside
+from chat_proxy.service.runners import Runners
+from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.takeover import Takeover
+from chat_proxy.service.turns import TurnService
+from chat_proxy.settings import Settings
+
+SERVICE = "chat-proxy"
+_OUTBOX_EVERY = timedelta(seconds=1)
+_TAKEOVER_EVERY = timedelta(seconds=10)
+_PURGE_EVERY = timedelta(minutes=1)
+
+
+def main() -> None:
+    settings = Settings()
+    telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    uvloop.run(run(settings))
+
+
+async def run(settings: Settings) -> None:
+    """Serve until told to stop; what still runs then is handed over."""
+    async with AsyncExitStack() as stack:
+        connections = await stack.enter_async_context(
+            backbone(
+                settings,
+                SERVICE,
+                health_host=settings.health_host,
+                health_port=settings.health_port,
+            )
+        )
+        await mongo.ensure_indexes(connections.database, collections.INDEXES)
+        http = await stack.enter_async_context(open_agent_http())
+        agents = HermesAgents(
+            http, PreviewGuard(settings.preview_domains), rest=settings.agent_rest
+        )
+        stack.push_async_callback(agents.close)
+        outside = outside_of(settings, connections, agents)
+        runners = Runners(outside)
+        stack.push_async_callback(runners.hand_over)
+        await serve(connections, outside, runners)
+        await run_until_stopped(
+            every(_OUTBOX_EVERY, outbox_relay(connections).run_once),
+            every(_TAKEOVER_EVERY, TakeoverReconciler(Takeover(outside, runners)).run_once),
+            every(_PURGE_EVERY, PurgeReconciler(outside.sessions).run_once),
+        )
+
+
+def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Outside:
+    database, rpc = connections.database, connections.rpc
+    return Outside(
+        me=new_id("prc"),
+        sessions=MongoSessions(database),
+        turns=MongoTurns(database),
+        answers=MongoAnswers(database),
+        approvals=MongoApprovals(database),
+        sandboxes=RpcSandboxes(rpc),
+        skills=RpcSkills(rpc),
+        agents=agents,
+        live=BusJournal(Journal(connections.nats, connections.jetstream)),
+        replicas=RpcReplicas(rpc),
+        clock=utc_now,
+        limits=Limits(
+            approval=settings.approval_ttl,
+            agent_approval=settings.agent_approval_ttl + timedelta(seconds=10),
+            reattach=settings.reattach,
+            silence=settings.silence,
+            turns_per_owner=settings.turns_per_owner,
+            answer_chars=settings.answer_chars,
+        ),
+    )
+
+
+async def serve(connections: Backbone, outside: Outside, runners: Runners) -> None:
+    """Answer every RPC of this service."""
+    server = connections.server
+    turns = TurnService(outside, runners)
+    await serve_sessions(server, SessionService(outside, turns))
+    await serve_turns(server, turns, me=outside.me)
+    await serve_journal(
+        server, AttachService(outside, runners), ApprovalService(outside, runners), me=outside.me
+    )
+
+
+def outbox_relay(connections: Backbone) -> OutboxRelay:
+    database = connections.database
+    names = (collections.SESSIONS, collections.TURNS, collections.APPROVALS)
+    return OutboxRelay(
+        [database[name] for name in names],
+        database[collections.ARCHIVE],
+        EventPublisher(connections.jetstream),
+    )

@@ -1,0 +1,1 @@
+"""Sessions, turns, approvals and the journal, as values and rules: no I/O."""

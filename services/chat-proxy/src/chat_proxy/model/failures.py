@@ -1,0 +1,73 @@
+"""Why a turn failed, from what the agent said: a table from its words to our codes."""
+
+import re
+
+from common.contracts.sandbox import Failure
+from common.errors import ErrorCode
+
+from chat_proxy.model.agent import AgentStatus, Finished
+
+_DETAIL_CHARS = 600
+_STATUS = re.compile(r"\bHTTP (\d{3})\b")
+_NO_REPLY = "No reply: the model returned empty content"
+
+_BY_STATUS = {
+    "401": ErrorCode.PROVIDER_AUTH,
+    "402": ErrorCode.PROVIDER_CREDIT,
+    "403": ErrorCode.PROVIDER_AUTH,
+    "429": ErrorCode.PROVIDER_RATE_LIMIT,
+}
+
+_BY_WORDS = (
+    (re.compile(r"insufficient[_ ](quota|credit|balance|funds)", re.I), ErrorCode.PROVIDER_CREDIT),
+    (re.compile(r"no llm provider|api key", re.I), ErrorCode.PROVIDER_AUTH),
+    (re.compile(r"rate limit", re.I), ErrorCode.PROVIDER_RATE_LIMIT),
+    (
+        re.compile(
+            r"connection error|timed? ?out|empty stream|context length|safety filter"
+            r"|remained truncated|api (call )?failed|provider|minimum 64,000",
+            re.I,
+        ),
+        ErrorCode.PROVIDER_ERROR,
+    ),
+)
+
+
+def failure_of(finished: Finished, *, answered: bool, repeats: bool) -> Failure | None:
+    """The failure a finished turn stands for; None when it is an answer.
+
+    `answered` says that text reached the viewer during the turn, `repeats` that the final text is
+    only what was streamed.
+    """
+    if finished.status is AgentStatus.ERROR:
+        return explain("" if repeats else finished.text, finished.last_status)
+    if _NO_REPLY in finished.text or not (finished.text.strip() or answered):
+        return Failure(code=ErrorCode.EMPTY_ANSWER, detail="The model gave an empty answer.")
+    return None
+
+
+def explain(text: str, last_status: str = "") -> Failure:
+    """The failure for an error text. After a broken stream the agent repeats the partial answer in
+    its place: then its last status, or nothing, says why.
+    """
+    code = code_of(text) or code_of(last_status)
+    if not text.strip():
+        detail = last_status if code else "The model's answer broke off."
+        return Failure(code=code or ErrorCode.PROVIDER_ERROR, detail=_clean(detail))
+    return Failure(code=code or ErrorCode.AGENT_ERROR, detail=_clean(text))
+
+
+def code_of(text: str) -> ErrorCode | None:
+    status = _STATUS.search(text)
+    for words, code in _BY_WORDS[:1]:
+        if words.search(text) and status:
+            return code
+    if status:
+        return _BY_STATUS.get(status.group(1), ErrorCode.PROVIDER_ERROR)
+    return next((code for words, code in _BY_WORDS if words.search(text)), None)
+
+
+def _clean(text: str) -> str:
+    text = text.strip().lstrip("❌⚠️ ").removeprefix("Error: ")
+    text = text or "The agent ended without a reason."
+    return text if len(text) <= _DETAIL_CHARS else f"{text[: _DETAIL_CHARS - 1]}…"

@@ -1,0 +1,196 @@
+"""The journal of a session: numbered entries, and segments that fold many of them into one.
+
+A segment of text keeps, for each number it covers, how many characters came with it. So a viewer
+who has seen number N gets exactly what follows it, for ever, however much was folded since.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+FOLDED = frozenset({"text", "reasoning"})
+"""Entries that only add text, so that neighbours fold into one."""
+
+ENDED = "turn.ended"
+
+_SEGMENT_CHARS = 16_000
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One number of the journal, or with `seq_from` the numbers `seq_from..seq` as one.
+
+    `fields` holds what is proper to the type, ready for JSON.
+    """
+
+    seq: int
+    at: datetime
+    turn_id: str
+    type: str
+    fields: dict[str, Any]
+    seq_from: int | None = None
+
+    @property
+    def first(self) -> int:
+        return self.seq if self.seq_from is None else self.seq_from
+
+    def line(self) -> bytes:
+        """The entry as one line of JSON."""
+        at = self.at.isoformat(timespec="milliseconds")
+        return _encode(
+            {"seq": self.seq, "at": at, "turn_id": self.turn_id, "type": self.type, **self.fields}
+        ).encode()
+
+
+def entry_from_line(line: bytes) -> Entry:
+    """The entry that `line()` wrote."""
+    fields = json.loads(line)
+    return Entry(
+        seq=fields.pop("seq"),
+        at=datetime.fromisoformat(fields.pop("at")),
+        turn_id=fields.pop("turn_id"),
+        type=fields.pop("type"),
+        seq_from=fields.pop("seq_from", None),
+        fields=fields,
+    )
+
+
+@dataclass(slots=True)
+class Segment:
+    """The numbers `seq_from..seq` of one type; `cuts` holds the length that each number added, as
+    variable-length integers.
+    """
+
+    type: str
+    seq_from: int
+    seq: int
+    at: datetime
+    fields: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+    cuts: bytearray = field(default_factory=bytearray)
+
+    def takes(self, entry: Entry) -> bool:
+        return (
+            entry.type == self.type
+            and self.type in FOLDED
+            and entry.seq == self.seq + 1
+            and len(self.text) < _SEGMENT_CHARS
+        )
+
+    def add(self, entry: Entry) -> None:
+        text = entry.fields["text"]
+        self.text += text
+        self.seq = entry.seq
+        put_length(self.cuts, len(text))
+
+    def after(self, turn_id: str, number: int) -> Entry | None:
+        """What follows `number` in this segment, as one entry; None when nothing does."""
+        if self.seq <= number:
+            return None
+        fields = self.fields
+        first = max(self.seq_from, number + 1)
+        if self.type in FOLDED:
+            fields = {"text": self.text[self._cut(first) :]}
+        return Entry(
+            seq=self.seq,
+            at=self.at,
+            turn_id=turn_id,
+            type=self.type,
+            fields=fields,
+            seq_from=None if first == self.seq else first,
+        )
+
+    def _cut(self, first: int) -> int:
+        return sum(islice(lengths(self.cuts), first - self.seq_from))
+
+
+def segment_of(entry: Entry) -> Segment:
+    if entry.type not in FOLDED:
+        return Segment(entry.type, entry.first, entry.seq, entry.at, fields=entry.fields)
+    segment = Segment(entry.type, entry.seq, entry.seq, entry.at, text=entry.fields["text"])
+    put_length(segment.cuts, len(segment.text))
+    return segment
+
+
+def put_length(cuts: bytearray, length: int) -> None:
+    """Append `length`, seven bits a byte, the lowest first."""
+    while length > 0x7F:
+        cuts.append(length & 0x7F | 0x80)
+        length >>= 7
+    cuts.append(length)
+
+
+def lengths(cuts: bytes | bytearray) -> Iterator[int]:
+    """The lengths that `put_length` appended."""
+    value = shift = 0
+    for byte in cuts:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            yield value
+            value = shift = 0
+
+
+class Answer:
+    """A turn's entries, folded. `changed` is the first segment that was not stored yet."""
+
+    def __init__(self, turn_id: str, segments: list[Segment] | None = None) -> None:
+        self.turn_id = turn_id
+        self.segments = segments or []
+        self.changed = len(self.segments)
+        self.chars = sum(len(segment.text) for segment in self.segments)
+
+    @property
+    def seq(self) -> int:
+        return self.segments[-1].seq if self.segments else 0
+
+    @property
+    def is_ended(self) -> bool:
+        return bool(self.segments) and self.segments[-1].type == ENDED
+
+    @property
+    def is_stored(self) -> bool:
+        return self.changed >= len(self.segments)
+
+    def add(self, entry: Entry) -> None:
+        if self.segments and self.segments[-1].takes(entry):
+            self.segments[-1].add(entry)
+            self.changed = min(self.changed, len(self.segments) - 1)
+        else:
+            self.changed = min(self.changed, len(self.segments))
+            self.segments.append(segment_of(entry))
+        self.chars += len(entry.fields.get("text", ""))
+
+    def stored(self) -> None:
+        self.changed = len(self.segments)
+
+    def after(self, number: int) -> list[Entry]:
+        """Everything that follows `number`, folded."""
+        found = (segment.after(self.turn_id, number) for segment in self.segments)
+        return [entry for entry in found if entry is not None]
+
+    def stretches(self) -> list[str]:
+        """The answer's text between tools, with replaced text replaced."""
+        parts = [""]
+        for segment in self.segments:
+            if segment.type == "tool.started":
+                parts.append("")
+            elif segment.type == "text.replaced":
+                parts[-1] = segment.fields["text"]
+            elif segment.type == "text":
+                parts[-1] += segment.text
+        return parts
+
+    @property
+    def text(self) -> str:
+        """The answer as a reader sees it at the end."""
+        return "".join(self.stretches()).strip()
+
+    @property
+    def streamed(self) -> str:
+        """All text in the order it came, nothing replaced."""
+        return "".join(segment.text for segment in self.segments if segment.type == "text")

@@ -1,0 +1,118 @@
+"""What happened while nobody listened: the agent's transcript against what was written.
+
+The agent does not repeat what it sent. On attaching again it gives the text of the running answer
+as one piece, and its transcript holds every finished step: together they put the missing text and
+tools back in order. Only the reasoning of a step that is not finished is lost.
+"""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from chat_proxy.model.agent import (
+    AgentEvent,
+    Standing,
+    TextDelta,
+    ToolEnd,
+    ToolStart,
+    TranscriptMessage,
+)
+
+_COMPARED = 160
+
+
+@dataclass(frozen=True)
+class Caught:
+    """`events` follow what was written; `restated` is the text since the last tool where the
+    written text is no beginning of the agent's.
+    """
+
+    events: tuple[AgentEvent, ...]
+    restated: str | None = None
+
+
+def is_ours(prompt: str, kept: str) -> bool:
+    """Whether `kept`, a prompt as the agent kept it, carries ours, maybe with the skill."""
+    return _squeezed(prompt)[:_COMPARED] in _squeezed(kept)
+
+
+def steps_after(
+    prompt: str, messages: Sequence[TranscriptMessage]
+) -> list[TranscriptMessage] | None:
+    """What the agent stored after the prompt; None when the prompt is not there."""
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index].role == "user" and is_ours(prompt, messages[index].text):
+            return list(messages[index + 1 :])
+    return None
+
+
+def whole_text(steps: Sequence[TranscriptMessage]) -> str:
+    """The text of finished steps as the agent streams it: after a tool a new paragraph begins."""
+    text = ""
+    for position, step in enumerate(steps):
+        if step.role == "assistant" and step.text.strip():
+            text += ("\n\n" if position else "") + step.text.strip()
+    return text
+
+
+def catch_up(
+    written: str,
+    known: Set[str],
+    ended: Set[str],
+    steps: Sequence[TranscriptMessage],
+    standing: Standing,
+) -> Caught:
+    """What is missing after `written` (all text so far) and the tools of `known` and `ended`."""
+    agents = standing.text if standing.running else whole_text(steps)
+    if agents.startswith(written):
+        return Caught(tuple(_Walk(written, known, ended, agents).over(steps)))
+    tools = _Walk(agents, known, ended, agents).over(steps)
+    restated = None if written.startswith(agents) else _last_stretch(agents, steps)
+    return Caught(tuple(tools), restated)
+
+
+class _Walk:
+    def __init__(self, written: str, known: Set[str], ended: Set[str], agents: str) -> None:
+        self._position = len(written)
+        self._known = known
+        self._ended = ended
+        self._agents = agents
+        self._cursor = 0
+
+    def over(self, steps: Sequence[TranscriptMessage]) -> list[AgentEvent]:
+        names: dict[str, str] = {}
+        events: list[AgentEvent] = []
+        for step in steps:
+            if step.role == "assistant":
+                events += self._text_of(step.text.strip())
+                for call in step.calls:
+                    names[call.call_id] = call.name
+                    if call.call_id not in self._known:
+                        events.append(ToolStart(call.call_id, call.name, arguments=call.arguments))
+            elif step.role == "tool" and step.call_id not in self._ended:
+                name = step.name or names.get(step.call_id, "")
+                events.append(ToolEnd(step.call_id, name, error=step.error, result=step.text))
+        return events + self._up_to(len(self._agents))
+
+    def _text_of(self, content: str) -> list[AgentEvent]:
+        found = self._agents.find(content, self._cursor) if content else -1
+        return [] if found < 0 else self._up_to(found + len(content))
+
+    def _up_to(self, end: int) -> list[AgentEvent]:
+        start = max(self._position, self._cursor)
+        self._cursor = max(self._cursor, end)
+        return [TextDelta(self._agents[start:end])] if end > start else []
+
+
+def _last_stretch(agents: str, steps: Sequence[TranscriptMessage]) -> str:
+    """The agent's text since its last tool."""
+    end = 0
+    for step in steps:
+        content = step.text.strip()
+        if step.role == "assistant" and step.calls and content:
+            found = agents.find(content, end)
+            end = found + len(content) if found >= 0 else end
+    return agents[end:].strip()
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())

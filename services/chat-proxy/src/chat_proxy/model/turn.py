@@ -1,0 +1,75 @@
+"""A turn: one user message and what follows it; its states and the claim under which it runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
+
+from common.contracts.chat import TurnState
+from common.contracts.sandbox import Failure
+from common.errors import ConflictError, ErrorCode
+
+S = TurnState
+
+TRANSITIONS: Mapping[TurnState, frozenset[TurnState]] = {
+    S.PENDING: frozenset({S.RUNNING, S.COMPLETED, S.STOPPED, S.FAILED}),
+    S.RUNNING: frozenset({S.COMPLETED, S.STOPPED, S.FAILED}),
+    S.COMPLETED: frozenset(),
+    S.STOPPED: frozenset(),
+    S.FAILED: frozenset(),
+}
+
+CLAIM_TTL = timedelta(seconds=30)
+CLAIM_RENEWAL = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right of process `holder` to act on a turn until `until`; `fence` rises with each."""
+
+    holder: str
+    fence: int
+    until: datetime
+
+    def covers(self, now: datetime) -> bool:
+        return now < self.until
+
+    def renewed(self, now: datetime) -> Self:
+        return replace(self, until=now + CLAIM_TTL)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """`running` means that the prompt is on its way to the agent and is never sent again."""
+
+    id: str
+    session_id: str
+    owner_id: str
+    text: str
+    created_at: datetime
+    claim: Claim
+    state: TurnState = S.PENDING
+    skill_digest: str | None = None
+    other_skills: tuple[str, ...] = ()
+    stop_requested: bool = False
+    seq_from: int | None = None
+    agent_session: str | None = None
+    total_tokens: int | None = None
+    error: Failure | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        return not TRANSITIONS[self.state]
+
+    def running(self, *, agent_session: str) -> Self:
+        return replace(self._to(S.RUNNING), agent_session=agent_session)
+
+    def ended(self, state: TurnState, *, at: datetime, error: Failure | None = None) -> Self:
+        return replace(self._to(state), ended_at=at, error=error)
+
+    def _to(self, state: TurnState) -> Self:
+        if state not in TRANSITIONS[self.state]:
+            message = f"turn {self.id}: {self.state} -> {state}"
+            raise ConflictError(message, code=ErrorCode.INVALID_TRANSITION)
+        return replace(self, state=state)

@@ -1,0 +1,101 @@
+"""What the agent means against what it streamed.
+
+The agent's stream is not its answer: when the model's connection breaks, the agent asks it to go
+on and some models start over, so that the text is doubled; and some text stands only in the final
+answer. `Wording` follows the text since the last tool and says what a viewer has to be told.
+"""
+
+from dataclasses import dataclass
+
+_SURE_CHARS = 4
+RESTARTED = "the model's connection broke and it started over"
+DIFFERS = "the agent's final answer differs from what it streamed"
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """`text` stands for all text since the last tool."""
+
+    text: str
+    reason: str
+
+
+Change = Append | Replace
+
+
+class Wording:
+    """The text of a turn: `earlier` up to the last tool, `shown` since."""
+
+    def __init__(self, earlier: str = "", shown: str = "") -> None:
+        self._earlier = earlier
+        self._shown = shown
+        self._raw = shown
+        self._attempt = len(shown)
+        self._previous_at = 0
+        self._previous = ""
+
+    def delta(self, text: str) -> list[Change]:
+        self._shown += text
+        self._raw += text
+        if self._previous and self._has_restarted():
+            current = self._shown[self._attempt :]
+            self._shown = self._shown[: self._previous_at] + current
+            self._attempt = self._previous_at
+            self._previous = ""
+            return [Append(text), Replace(self._shown, RESTARTED)]
+        return [Append(text)]
+
+    def call_started(self) -> None:
+        """A new call of the model: if text came since the last tool, this may start it over."""
+        attempt = self._shown[self._attempt :]
+        if not self._previous and len(attempt.strip()) >= _SURE_CHARS:
+            self._previous = attempt.strip()
+            self._previous_at = self._attempt
+        self._attempt = len(self._shown)
+
+    def interim(self, text: str, *, streamed: bool) -> list[Change]:
+        if streamed or not text.strip() or text.strip() in self._shown:
+            return []
+        self._shown += text
+        return [Append(text)]
+
+    def tool_started(self) -> None:
+        self._earlier += self._shown
+        self._shown = self._raw = self._previous = ""
+        self._attempt = self._previous_at = 0
+
+    def repeats(self, final: str) -> bool:
+        """Whether `final` is just what was shown since the last tool."""
+        return bool(final.strip()) and _plain(final) in {_plain(self._shown), _plain(self._raw)}
+
+    def finish(self, final: str) -> list[Change]:
+        """What is missing to make the shown text the final one."""
+        end, shown, raw = final.strip(), self._shown.strip(), self._raw.strip()
+        if not end or _plain(end) in {_plain(shown), _plain(raw)}:
+            return []
+        for start in filter(None, (shown, raw)):
+            if end.startswith(start):
+                return [Append(end[len(start) :])]
+        if not shown:
+            return [] if end in self._earlier else [Append(final)]
+        return [] if end in shown else [Replace(end, DIFFERS)]
+
+    def _has_restarted(self) -> bool:
+        current = self._shown[self._attempt :].lstrip()
+        if len(current) < len(self._previous):
+            if not self._previous.startswith(current):
+                self._previous = ""
+            return False
+        restarted = current.startswith(self._previous)
+        if not restarted:
+            self._previous = ""
+        return restarted
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split())

@@ -1,0 +1,236 @@
+"""What the use cases need of the outside."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from common.contracts.chat import AnswerApproval, Attach, Attached, TurnRequest
+from common.contracts.chat import Approval as WireApproval
+from common.contracts.chat import Turn as WireTurn
+from common.contracts.events import OutgoingEvent
+from common.contracts.sandbox import Launch
+
+from chat_proxy.model.agent import (
+    AgentAddress,
+    AgentEvent,
+    Standing,
+    TranscriptMessage,
+)
+from chat_proxy.model.approval import Approval
+from chat_proxy.model.journal import Answer, Entry
+from chat_proxy.model.session import ChatSession
+from chat_proxy.model.turn import Turn
+
+
+class Sessions(Protocol):
+    async def create(
+        self, session: ChatSession, *, idempotency_key: str | None, emit: OutgoingEvent
+    ) -> ChatSession:
+        """Store, or return the session that this key made before."""
+        ...
+
+    async def get(self, owner_id: str, session_id: str) -> ChatSession:
+        """Raises NotFoundError, also for a session of another owner or a deleted one."""
+        ...
+
+    async def find(self, session_id: str) -> ChatSession:
+        """For our own work; also a deleted one."""
+        ...
+
+    async def list(
+        self, owner_id: str, *, words: Sequence[str], limit: int
+    ) -> list[ChatSession]: ...
+
+    async def rename(self, session: ChatSession) -> ChatSession: ...
+
+    async def begin_turn(
+        self, turn: Turn, *, title: str, words: Sequence[str], at: datetime
+    ) -> ChatSession | None:
+        """Name `turn` as the running one and read where the journal stands; None when the session
+        is gone.
+        """
+        ...
+
+    async def keep_agent_session(self, session_id: str, agent_session: str) -> None: ...
+
+    async def end_turn(
+        self, turn: Turn, *, last_seq: int, words: Sequence[str], at: datetime
+    ) -> None: ...
+
+    async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
+        """Hide the session and everything of it; the purge comes later."""
+        ...
+
+    async def purge(self, *, limit: int) -> int:
+        """Remove deleted sessions whose events are out and whose turns have ended."""
+        ...
+
+
+class Turns(Protocol):
+    async def start(
+        self, turn: Turn, *, idempotency_key: str | None, emit: OutgoingEvent
+    ) -> Turn | None:
+        """Store `turn` as the session's only running one, or return the turn that this key made
+        before; None when another one runs.
+        """
+        ...
+
+    async def get(self, owner_id: str, session_id: str, turn_id: str) -> Turn: ...
+
+    async def active(self, session_id: str) -> Turn | None: ...
+
+    async def count_active(self, owner_id: str) -> int: ...
+
+    async def save(self, turn: Turn, *, emit: OutgoingEvent | None = None) -> None:
+        """Write under the turn's claim. Raises StaleFenceError when another holds it now."""
+        ...
+
+    async def renew(self, turn: Turn, now: datetime) -> Turn:
+        """Prolong the claim, and read what others asked for meanwhile (a stop)."""
+        ...
+
+    async def give_back(self, turn: Turn, now: datetime) -> None:
+        """Let the claim run out now."""
+        ...
+
+    async def request_stop(self, turn: Turn) -> None: ...
+
+    async def claim_due(
+        self, holder: str, now: datetime, *, here: Collection[str], limit: int
+    ) -> list[Turn]:
+        """Turns whose claim has run out, now claimed by `holder`; not those it runs (`here`)."""
+        ...
+
+
+class Answers(Protocol):
+    async def take(self, turn: Turn) -> Answer:
+        """Read the turn's answer and fence its former writer out."""
+        ...
+
+    async def save(self, turn: Turn, answer: Answer) -> None:
+        """Store what changed. Raises StaleFenceError when another process writes it now."""
+        ...
+
+    async def is_ended(self, turn_id: str) -> bool: ...
+
+    async def of_session(self, session_id: str) -> list[Answer]:
+        """Oldest first."""
+        ...
+
+    def after(self, session_id: str, number: int) -> AsyncIterator[Answer]:
+        """The answers that hold numbers above `number`, oldest first."""
+        ...
+
+
+class Approvals(Protocol):
+    async def ask(self, approval: Approval, *, emit: OutgoingEvent) -> None: ...
+
+    async def get(self, owner_id: str, session_id: str, approval_id: str) -> Approval: ...
+
+    async def save(
+        self, approval: Approval, *, expected: Approval, emit: OutgoingEvent | None = None
+    ) -> None:
+        """Write if the stored one still is as `expected`. Raises StaleFenceError."""
+        ...
+
+    async def unfinished(self, turn_id: str) -> list[Approval]:
+        """Those still pending or delivering, oldest first."""
+        ...
+
+    async def with_scope(
+        self, owner_id: str, session_id: str, skill_digest: str
+    ) -> list[Approval]: ...
+
+
+class Sandboxes(Protocol):
+    async def launch(self, owner_id: str, launch_id: str) -> Launch: ...
+
+    async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress: ...
+
+    async def renew(self, owner_id: str, use_lease_id: str) -> None: ...
+
+    async def release(self, owner_id: str, use_lease_id: str) -> None: ...
+
+
+class Skills(Protocol):
+    async def text(self, digest: str) -> str:
+        """The SKILL.md of the verified bundle."""
+        ...
+
+
+class AgentSession(Protocol):
+    """A conversation with an agent; one reader."""
+
+    @property
+    def name(self) -> str:
+        """The agent's own durable name for it."""
+        ...
+
+    @property
+    def is_fresh(self) -> bool:
+        """The agent knew nothing of it before."""
+        ...
+
+    @property
+    def standing(self) -> Standing: ...
+
+    async def submit(self, text: str) -> None: ...
+
+    async def read(self) -> Sequence[AgentEvent]:
+        """The events that came together. Raises AgentLostError when the connection is gone."""
+        ...
+
+    async def interrupt(self) -> None: ...
+
+    async def answer(self, *, allow: bool) -> bool:
+        """Answer the oldest request for approval; False when the agent waits for none.
+
+        Raises:
+            AgentRefusedError: the agent says why it does not take the answer.
+            AgentLostError: nobody knows whether it arrived.
+        """
+        ...
+
+    async def transcript(self) -> Sequence[TranscriptMessage]: ...
+
+    async def rest(self) -> None:
+        """The turn is over; keep the connection a while for the next one."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Agents(Protocol):
+    async def open(
+        self,
+        address: AgentAddress,
+        session: ChatSession,
+        *,
+        history: Sequence[TranscriptMessage] = (),
+    ) -> AgentSession:
+        """Resume the session's conversation, or begin one that knows `history`.
+
+        Raises AgentUnknownError when the agent has no memory of the conversation and no history
+        is given.
+        """
+        ...
+
+
+class LiveJournal(Protocol):
+    async def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
+        """Tell viewers; what cannot be sent is in the store anyway."""
+        ...
+
+    async def captured(self, session_id: str, after: int, since: datetime) -> list[Entry]:
+        """The entries above `after` that were published since `since`, in order, without a gap."""
+        ...
+
+
+class Replicas(Protocol):
+    """The other processes of this service, each addressed by its holder's name."""
+
+    async def stop(self, holder: str, request: TurnRequest) -> WireTurn: ...
+
+    async def answer(self, holder: str, request: AnswerApproval) -> WireApproval: ...
+
+    async def attach(self, holder: str, request: Attach) -> Attached: ...

@@ -1,0 +1,119 @@
+"""From a sandbox's token to the provider that is called for it, and the key."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from common.contracts.keys import OwnerSettings
+from common.contracts.sandbox import RelayGrant
+from common.errors import AppError, ForbiddenError, NotFoundError, UnauthenticatedError
+from common.providers import PROVIDERS, Provider
+from pydantic import SecretStr
+
+from chat_proxy.relay.cache import Cache
+from chat_proxy.relay.errors import missing_key, no_token, not_configured, platform_unavailable
+
+GRANT_S = 5.0
+KEY_S = 30.0
+DEMO = "demo"
+
+Purpose = Literal["relay", "key_check"]
+"""What a key is asked for; it stands in the audit."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a sandbox's call goes; `is_ours` says that the operator, not a user, named the
+    address.
+    """
+
+    owner_id: str
+    sandbox_id: str
+    provider: Provider
+    model: str
+    base_url: str
+    is_ours: bool = False
+    key: SecretStr | None = field(default=None, repr=False)
+
+    def headers(self) -> Mapping[str, str]:
+        if self.key is None:
+            return {}
+        return {"Authorization": f"Bearer {self.key.get_secret_value()}"}
+
+
+class Directory(Protocol):
+    """What other services know."""
+
+    async def grant(self, token_sha256: str) -> RelayGrant: ...
+
+    async def settings(self, owner_id: str) -> OwnerSettings: ...
+
+    async def key(self, owner_id: str, name: str, *, purpose: Purpose) -> SecretStr: ...
+
+
+class Access:
+    """Settings are asked for at every call: a changed model counts at once. Grants and keys are
+    kept for seconds, and dropped when their sandbox or their secret changes.
+    """
+
+    def __init__(self, directory: Directory, *, demo_url: str | None) -> None:
+        self._directory = directory
+        self._demo_url = demo_url
+        self._grants = Cache[str, RelayGrant](GRANT_S)
+        self._keys = Cache[tuple[str, str], SecretStr](KEY_S)
+
+    async def target(self, token: str) -> Target:
+        """Raises RefusedError."""
+        grant = await self._grant(token)
+        try:
+            settings = await self._directory.settings(grant.owner_id)
+            provider = PROVIDERS[settings.provider]
+            base_url = self._base_url(provider, settings)
+            key = await self._key(grant.owner_id, provider)
+        except AppError as exc:
+            raise platform_unavailable(exc) from exc
+        return Target(
+            owner_id=grant.owner_id,
+            sandbox_id=grant.sandbox_id,
+            provider=provider,
+            model=settings.model,
+            base_url=base_url.rstrip("/"),
+            is_ours=provider.name == DEMO,
+            key=key,
+        )
+
+    def forget_sandbox(self, sandbox_id: str) -> None:
+        self._grants.drop(lambda _, grant: grant.sandbox_id == sandbox_id)
+
+    def forget_keys(self, owner_id: str) -> None:
+        self._keys.drop(lambda key, _: key[0] == owner_id)
+
+    async def _grant(self, token: str) -> RelayGrant:
+        sha256 = hashlib.sha256(token.encode()).hexdigest()
+        try:
+            return await self._grants.get(sha256, lambda: self._directory.grant(sha256))
+        except (NotFoundError, UnauthenticatedError, ForbiddenError) as exc:
+            raise no_token() from exc
+        except AppError as exc:
+            raise platform_unavailable(exc) from exc
+
+    def _base_url(self, provider: Provider, settings: OwnerSettings) -> str:
+        theirs = provider.base_url or settings.base_url
+        found = self._demo_url if provider.name == DEMO else theirs
+        if not found:
+            raise not_configured(provider)
+        return found
+
+    async def _key(self, owner_id: str, provider: Provider) -> SecretStr | None:
+        name = provider.key_name
+        if name is None:
+            return None
+        try:
+            return await self._keys.get(
+                (owner_id, name), lambda: self._directory.key(owner_id, name, purpose="relay")
+            )
+        except NotFoundError as exc:
+            if provider.is_key_required:
+                raise missing_key(provider) from exc
+            return None

@@ -1,0 +1,1 @@
+"""Use cases: sessions, turns and their running, approvals, attaching, taking over."""

@@ -1,0 +1,174 @@
+"""The talk with the agent during one turn: prompt it once, follow it to its end, and attach again
+when the connection breaks.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from common.contracts.chat import TurnState
+from common.errors import ErrorCode, UnavailableError
+
+from chat_proxy.errors import AgentLostError, AgentUnknownError
+from chat_proxy.model.agent import AgentEvent, ApprovalAsk, ToolEnd
+from chat_proxy.model.recovery import Caught, catch_up, is_ours, steps_after
+from chat_proxy.ports import AgentSession
+from chat_proxy.service.desk import ApprovalDesk
+from chat_proxy.service.link import AgentLink
+from chat_proxy.service.outcome import COMPLETED, Outcome, failed
+from chat_proxy.service.outside import Outside
+from chat_proxy.service.persisting import persist
+from chat_proxy.service.running import RunningTurn
+from chat_proxy.service.scribe import Scribe
+from chat_proxy.service.writer import JournalWriter
+
+logger = logging.getLogger(__name__)
+
+_LOST = "The agent ended before its answer was complete; what it had said is kept."
+_REATTACHED = (
+    "The connection to the agent was lost for a moment. Its text and tools were put back; "
+    "reasoning from in between may be missing."
+)
+_REPLAYED = "The agent's own memory of this chat was gone; it was told the last messages again."
+
+
+class Conversation:
+    """Runs a turn's exchange; what it writes goes through `scribe`, approvals through `desk`."""
+
+    def __init__(
+        self, running: RunningTurn, link: AgentLink, writer: JournalWriter, outside: Outside
+    ) -> None:
+        self._running = running
+        self._link = link
+        self._outside = outside
+        self.writer = writer
+        self.scribe = Scribe(writer, running.session.skill)
+        self.desk = ApprovalDesk(
+            running.turn, running.session, writer, outside, lambda: link.agent
+        )
+
+    async def run(self, reaching: "asyncio.Future[AgentSession]") -> Outcome:
+        """A turn from its start: `reaching` is the agent on its way."""
+        agent = await reaching
+        self.scribe.reached(self._link.skill_directory)
+        await self._prompt(agent)
+        return await self._follow(agent)
+
+    async def resume(self) -> Outcome:
+        """A turn that another process prompted."""
+        await self.desk.restore()
+        return await self._attach_and_follow()
+
+    async def interrupt(self) -> bool:
+        """Ask the agent to stop; False when there is none to ask."""
+        agent = self._link.agent
+        if agent is None or self._running.turn.state is not TurnState.RUNNING:
+            return False
+        try:
+            await agent.interrupt()
+        except UnavailableError as exc:
+            logger.info("the agent did not take the interrupt: %s", exc.detail)
+            return False
+        return True
+
+    async def _prompt(self, agent: AgentSession) -> None:
+        """Send the prompt; that it is on its way is stored before."""
+        prompt = await self._link.prompt(first=agent.is_fresh)
+        running = self._running
+        turn = running.turn.running(agent_session=agent.name)
+        await persist(lambda: self._outside.turns.save(turn))
+        running.turn = replace(
+            turn, claim=running.turn.claim, stop_requested=running.turn.stop_requested
+        )
+        if agent.name != running.session.agent_session:
+            await persist(
+                lambda: self._outside.sessions.keep_agent_session(running.session.id, agent.name)
+            )
+        if self._link.replayed:
+            self.scribe.note(_REPLAYED, "history_replayed")
+        await agent.submit(prompt)
+        running.heard_at = self._outside.clock()
+
+    async def _follow(self, agent: AgentSession) -> Outcome:
+        while self.scribe.finished is None:
+            try:
+                events = await agent.read()
+            except AgentLostError as exc:
+                logger.warning("the agent's connection broke: %s", exc.detail)
+                return await self._attach_and_follow()
+            self._running.heard_at = self._outside.clock()
+            for event in events:
+                await self._write(event)
+            await self.writer.publish()
+        return self.scribe.outcome(self.scribe.finished)
+
+    async def _write(self, event: AgentEvent) -> None:
+        if isinstance(event, ApprovalAsk):
+            waiting_call = next(reversed(self.scribe.open_tools), None)
+            await self.desk.ask(event, waiting_call)
+            return
+        self.scribe.write(event)
+        if isinstance(event, ToolEnd):
+            await self.desk.tool_ended(event.call_id)
+
+    async def _attach_and_follow(self) -> Outcome:
+        try:
+            agent = await self._attach_again()
+        except AgentUnknownError:
+            return failed(ErrorCode.AGENT_LOST, _LOST)
+        self.scribe.reached(self._link.skill_directory)
+        outcome = await self._catch_up(agent)
+        if outcome is not None:
+            return outcome
+        await self.desk.deliver()
+        return await self._follow(agent)
+
+    async def _attach_again(self) -> AgentSession:
+        limits = self._outside.limits
+        deadline = self._outside.clock() + limits.reattach
+        while True:
+            try:
+                return await self._link.reach_again()
+            except AgentUnknownError:
+                raise
+            except UnavailableError as exc:
+                if self._outside.clock() >= deadline:
+                    raise AgentLostError(_LOST) from exc
+            await asyncio.sleep(limits.reattach_wait.total_seconds())
+
+    async def _catch_up(self, agent: AgentSession) -> Outcome | None:
+        """Write what is missing; the outcome if the agent has ended meanwhile."""
+        prompt, standing = self._running.turn.text, agent.standing
+        running = standing.running and is_ours(prompt, standing.prompt)
+        messages = await agent.transcript()
+        steps = steps_after(prompt, messages)
+        if steps is None and not running:
+            if self.writer.answer.streamed or self.scribe.known_tools:
+                return failed(ErrorCode.AGENT_LOST, _LOST)
+            first = not any(message.role == "user" for message in messages)
+            await agent.submit(await self._link.prompt(first=first))
+            return None
+        self._restate(
+            catch_up(
+                self.writer.answer.streamed,
+                self.scribe.known_tools,
+                self.scribe.ended_tools,
+                steps or [],
+                replace(standing, running=running),
+            )
+        )
+        self.scribe.note(_REATTACHED, "reattached")
+        await self.writer.publish()
+        if running:
+            return None
+        answered = bool(steps) and steps is not None and steps[-1].finish == "stop"
+        return COMPLETED if answered else failed(ErrorCode.AGENT_LOST, _LOST)
+
+    def _restate(self, caught: Caught) -> None:
+        for event in caught.events:
+            if isinstance(event, ToolEnd):
+                self.scribe.tool_end(event, recovered=True)
+            else:
+                self.scribe.write(event)
+        if caught.restated is not None:
+            self.scribe.restate(caught.restated)

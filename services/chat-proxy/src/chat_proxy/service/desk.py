@@ -1,0 +1,222 @@
+"""The approvals of one running turn: asked, decided by a person, delivered at most once.
+
+The agent answers its requests strictly in the order it asked, so only the oldest is ever
+delivered. An approval whose delivery is uncertain blocks the ones after it until its command has
+ended or the agent has given up waiting: an answer sent earlier could meet the wrong command.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from common.contracts import events
+from common.contracts.chat import ApprovalChoice, ApprovalState
+from common.contracts.events import OutgoingEvent
+from common.errors import StaleFenceError
+from common.ids import new_id
+
+from chat_proxy.errors import AgentLostError, AgentRefusedError
+from chat_proxy.model.agent import ApprovalAsk
+from chat_proxy.model.approval import Approval, granted, rules_of
+from chat_proxy.model.session import ChatSession
+from chat_proxy.model.turn import Turn
+from chat_proxy.ports import AgentSession
+from chat_proxy.service.outside import Outside
+from chat_proxy.service.persisting import persist
+from chat_proxy.service.writer import JournalWriter
+
+logger = logging.getLogger(__name__)
+
+_EXPIRED = "Nobody answered in time, so the command was refused."
+_NOT_WAITING = "The agent no longer waited for this answer."
+_UNCERTAIN = (
+    "The connection broke while the answer was on its way: nobody knows whether it arrived."
+)
+
+
+class ApprovalDesk:
+    def __init__(
+        self,
+        turn: Turn,
+        session: ChatSession,
+        writer: JournalWriter,
+        outside: Outside,
+        agent_now: Callable[[], AgentSession | None],
+    ) -> None:
+        self._turn = turn
+        self._session = session
+        self._writer = writer
+        self._outside = outside
+        self._agent_now = agent_now
+        self._queue: list[Approval] = []
+        self._uncertain: Approval | None = None
+        self._delivering = asyncio.Lock()
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._queue)
+
+    async def restore(self) -> None:
+        """Take over what another process left: what it was delivering is uncertain now."""
+        for approval in await persist(lambda: self._outside.approvals.unfinished(self._turn.id)):
+            if approval.state is ApprovalState.DELIVERING:
+                self._uncertain = approval
+                await self._end(approval.unknown(_UNCERTAIN), expected=approval)
+            else:
+                self._queue.append(approval)
+
+    async def ask(self, asked: ApprovalAsk, call_id: str | None) -> None:
+        """Store and show the request; answer it at once where an earlier scope covers it."""
+        approval = self._approval_of(asked, call_id)
+        earlier = await persist(
+            lambda: self._outside.approvals.with_scope(
+                approval.owner_id, approval.session_id, approval.skill_digest
+            )
+        )
+        scope = granted(approval, earlier)
+        if scope is not None:
+            approval = approval.decided(scope, at=self._outside.clock())
+            approval = replace(approval, detail="Allowed by an earlier answer.")
+        event = self._event(events.APPROVAL_REQUESTED, approval)
+        await persist(lambda: self._outside.approvals.ask(approval, emit=event))
+        self._queue.append(approval)
+        self._writer.add(
+            "approval.requested",
+            approval_id=approval.id,
+            command=approval.command,
+            description=approval.description,
+            choices=[str(choice) for choice in approval.choices],
+            expires_at=approval.expires_at.isoformat(),
+        )
+        if scope is not None:
+            await self.deliver()
+
+    async def decided(self, approval: Approval) -> Approval:
+        """A person decided: deliver if it is this one's turn; the approval as it stands then."""
+        self._queue = [approval if one.id == approval.id else one for one in self._queue]
+        await self.deliver()
+        return await self._outside.approvals.get(
+            approval.owner_id, approval.session_id, approval.id
+        )
+
+    async def tick(self) -> None:
+        """Expire what is overdue, and deliver what was decided while nobody could tell us."""
+        now = self._outside.clock()
+        if self._uncertain is not None and now >= self._gives_up(self._uncertain):
+            self._uncertain = None
+        for approval in [one for one in self._queue if one.is_open]:
+            current = await self._outside.approvals.get(
+                approval.owner_id, approval.session_id, approval.id
+            )
+            if not current.is_decided and now >= current.expires_at:
+                current = await self._expire(current, _EXPIRED)
+            self._queue = [current if one.id == current.id else one for one in self._queue]
+        await self.deliver()
+
+    async def tool_ended(self, call_id: str) -> None:
+        if self._uncertain is not None and self._uncertain.call_id == call_id:
+            self._uncertain = None
+            await self.deliver()
+
+    async def deliver(self) -> None:
+        """Tell the agent what was decided, from the oldest on."""
+        async with self._delivering:
+            while self._queue and self._uncertain is None:
+                agent = self._agent_now()
+                head = self._queue[0]
+                if agent is None or (head.is_open and not head.is_decided):
+                    return
+                await self._deliver_to(agent, head)
+
+    async def close(self, reason: str) -> None:
+        """The turn is over: nobody waits for these answers any more."""
+        for approval in self._queue:
+            if approval.is_open:
+                await self._expire(approval, reason)
+        self._queue = []
+
+    async def _deliver_to(self, agent: AgentSession, head: Approval) -> None:
+        if head.is_open:
+            delivering = head.delivering()
+            await self._outside.approvals.save(delivering, expected=head)
+            self._queue.pop(0)
+            ended = await self._answer(agent, delivering)
+            await self._end(ended, expected=delivering)
+        else:
+            self._queue.pop(0)
+            await self._refuse(agent)
+        await self._writer.publish()
+
+    async def _answer(self, agent: AgentSession, delivering: Approval) -> Approval:
+        try:
+            taken = await agent.answer(allow=delivering.choice is not ApprovalChoice.DENY)
+        except AgentRefusedError as exc:
+            return delivering.refused(exc.detail)
+        except AgentLostError:
+            self._uncertain = delivering
+            return delivering.unknown(_UNCERTAIN)
+        return delivering.delivered() if taken else delivering.refused(_NOT_WAITING)
+
+    async def _refuse(self, agent: AgentSession) -> None:
+        """Let the agent go on after an approval that expired here."""
+        try:
+            await agent.answer(allow=False)
+        except (AgentRefusedError, AgentLostError) as exc:
+            logger.info("the agent did not take a refusal: %s", exc.detail)
+
+    async def _expire(self, approval: Approval, reason: str) -> Approval:
+        expired = approval.expired(reason)
+        try:
+            await self._end(expired, expected=approval)
+        except StaleFenceError:
+            return await self._outside.approvals.get(
+                approval.owner_id, approval.session_id, approval.id
+            )
+        return expired
+
+    async def _end(self, ended: Approval, *, expected: Approval) -> None:
+        event = self._event(events.APPROVAL_RESOLVED, ended)
+        await persist(lambda: self._outside.approvals.save(ended, expected=expected, emit=event))
+        self._writer.add(
+            "approval.resolved",
+            approval_id=ended.id,
+            choice=ended.choice,
+            state=str(ended.state),
+            detail=ended.detail,
+        )
+
+    def _approval_of(self, asked: ApprovalAsk, call_id: str | None) -> Approval:
+        now = self._outside.clock()
+        known = {str(choice): choice for choice in ApprovalChoice}
+        return Approval(
+            id=new_id("apr"),
+            session_id=self._turn.session_id,
+            turn_id=self._turn.id,
+            owner_id=self._turn.owner_id,
+            skill_digest=self._session.skill.digest,
+            command=asked.command,
+            rules=rules_of(asked.rules, asked.command),
+            choices=tuple(known[choice] for choice in asked.choices if choice in known),
+            asked_at=now,
+            expires_at=now + self._outside.limits.approval,
+            description=asked.description,
+            call_id=call_id,
+        )
+
+    def _gives_up(self, approval: Approval) -> datetime:
+        return approval.asked_at + self._outside.limits.agent_approval
+
+    def _event(
+        self, event: events.Event[events.ApprovalChanged], approval: Approval
+    ) -> OutgoingEvent:
+        data = events.ApprovalChanged(
+            owner_id=approval.owner_id,
+            session_id=approval.session_id,
+            turn_id=approval.turn_id,
+            approval_id=approval.id,
+            state=approval.state,
+            choice=approval.choice,
+        )
+        return event.of(data, entity_id=approval.id, at=self._outside.clock())

@@ -1,0 +1,116 @@
+"""The way to the agent for one turn: the use-lease on its sandbox, and the open conversation."""
+
+import asyncio
+from dataclasses import replace
+
+from common.errors import AppError
+
+from chat_proxy.errors import AgentUnknownError
+from chat_proxy.model.agent import AgentAddress
+from chat_proxy.model.skill import first_prompt
+from chat_proxy.ports import AgentSession
+from chat_proxy.service.history import recent_history
+from chat_proxy.service.outside import Outside
+from chat_proxy.service.running import RunningTurn
+
+_LOST = "The agent no longer knows this chat; what it had said is kept."
+
+
+class AgentLink:
+    """`agent` is None until it was reached; `replayed` when it was told the history again."""
+
+    def __init__(self, running: RunningTurn, outside: Outside) -> None:
+        self._running = running
+        self._outside = outside
+        self._address: AgentAddress | None = None
+        self._skill_text: asyncio.Future[str] | None = None
+        self.agent: AgentSession | None = None
+        self.replayed = False
+
+    @property
+    def skill_directory(self) -> str:
+        return self._address.skill_directory if self._address else ""
+
+    async def reach(self) -> AgentSession:
+        """Acquire the sandbox and open the conversation, for a turn that was not prompted yet."""
+        session = self._running.session
+        first = session.agent_session is None
+        if first:
+            self._skill_text = asyncio.ensure_future(
+                self._outside.skills.text(session.skill.digest)
+            )
+        self._address = await self._outside.sandboxes.acquire(
+            self._running.turn, session, verify=first
+        )
+        try:
+            self.agent = await self._outside.agents.open(self._address, session)
+        except AgentUnknownError:
+            history = await recent_history(self._outside.answers, session.id)
+            self.agent = await self._outside.agents.open(
+                self._address, replace(session, agent_session=None), history=history
+            )
+            self.replayed = bool(history)
+        return self.agent
+
+    async def reach_again(self) -> AgentSession:
+        """After the connection broke, or in another process: to the conversation as it is now.
+
+        Raises AgentUnknownError when the agent lost it.
+        """
+        await self._let_go()
+        turn = self._running.turn
+        session = replace(
+            self._running.session,
+            agent_session=turn.agent_session or self._running.session.agent_session,
+        )
+        former, self._address = (
+            self._address,
+            await self._outside.sandboxes.acquire(turn, session, verify=False),
+        )
+        if former is not None and former.use_lease_id != self._address.use_lease_id:
+            await self._release(former)
+        self.agent = await self._outside.agents.open(self._address, session)
+        return self.agent
+
+    async def prompt(self, *, first: bool) -> str:
+        """The turn's text as the agent gets it: a conversation's first one brings the skill."""
+        session, text = self._running.session, self._running.turn.text
+        if not first:
+            return text
+        if self._skill_text is None:
+            content = await self._outside.skills.text(session.skill.digest)
+        else:
+            content = await self._skill_text
+        return first_prompt(session.skill, content, self.skill_directory, text)
+
+    async def renew(self) -> None:
+        if self._address is not None:
+            await self._outside.sandboxes.renew(
+                self._running.turn.owner_id, self._address.use_lease_id
+            )
+
+    async def leave(self, *, ended: bool) -> None:
+        """Give the use-lease back, and keep the connection for the next turn if this one ended."""
+        if self._skill_text is not None:
+            self._skill_text.cancel()
+        if self.agent is not None and ended:
+            await self.agent.rest()
+            self.agent = None
+        await self._let_go()
+        if self._address is not None:
+            await self._release(self._address)
+            self._address = None
+
+    async def _let_go(self) -> None:
+        agent, self.agent = self.agent, None
+        if agent is not None:
+            await agent.close()
+
+    async def _release(self, address: AgentAddress) -> None:
+        """A lease that cannot be given back runs out by itself."""
+        try:
+            await self._outside.sandboxes.release(
+                self._running.turn.owner_id, address.use_lease_id
+            )
+        except AppError:
+            return

@@ -1,0 +1,53 @@
+"""What every use case works with: the ports, the clock, and the limits."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common.clock import Clock
+
+from chat_proxy.ports import (
+    Agents,
+    Answers,
+    Approvals,
+    LiveJournal,
+    Replicas,
+    Sandboxes,
+    Sessions,
+    Skills,
+    Turns,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a turn may take. An approval expires here before it does in the agent, which waits
+    `agent_approval`.
+    """
+
+    approval: timedelta = timedelta(seconds=270)
+    agent_approval: timedelta = timedelta(seconds=310)
+    upkeep: timedelta = timedelta(seconds=1)
+    reattach: timedelta = timedelta(seconds=45)
+    reattach_wait: timedelta = timedelta(milliseconds=500)
+    stop_grace: timedelta = timedelta(seconds=10)
+    silence: timedelta = timedelta(minutes=30)
+    answer_chars: int = 2_000_000
+    turns_per_owner: int = 20
+
+
+@dataclass(frozen=True)
+class Outside:
+    """`me` is the name under which this process claims turns and is addressed."""
+
+    me: str
+    sessions: Sessions
+    turns: Turns
+    answers: Answers
+    approvals: Approvals
+    sandboxes: Sandboxes
+    skills: Skills
+    agents: Agents
+    live: LiveJournal
+    replicas: Replicas
+    clock: Clock
+    limits: Limits

@@ -1,0 +1,97 @@
+"""Use cases of sessions: create, list, read, rename, delete."""
+
+from common.contracts import chat as contract
+from common.contracts import events
+from common.contracts.chat import TurnRequest
+from common.contracts.sandbox import LaunchState
+from common.errors import ConflictError, ErrorCode
+from common.ids import new_id
+
+from chat_proxy.model.journal import Answer
+from chat_proxy.model.session import ChatSession, words_of
+from chat_proxy.service.outside import Outside
+from chat_proxy.service.turns import TurnService
+from chat_proxy.service.wire import to_detail, to_messages, to_session
+
+_LISTED = 100
+_DETAIL_BYTES = 500_000
+
+
+class SessionService:
+    def __init__(self, outside: Outside, turns: TurnService) -> None:
+        self._outside = outside
+        self._turns = turns
+
+    async def create(
+        self, owner_id: str, launch_id: str, *, idempotency_key: str | None
+    ) -> contract.Session:
+        """A session for the skill of a launch that is ready."""
+        launch = await self._outside.sandboxes.launch(owner_id, launch_id)
+        if launch.state is not LaunchState.READY:
+            detail = f"the launch is {launch.state}, not ready"
+            raise ConflictError(detail, code=ErrorCode.LAUNCH_NOT_READY)
+        now = self._outside.clock()
+        session = ChatSession(
+            id=new_id("ses"),
+            owner_id=owner_id,
+            launch_id=launch_id,
+            skill=launch.skill,
+            title=launch.skill.name,
+            created_at=now,
+            updated_at=now,
+        )
+        event = self._event(events.SESSION_CREATED, session)
+        return to_session(
+            await self._outside.sessions.create(
+                session, idempotency_key=idempotency_key, emit=event
+            )
+        )
+
+    async def list(self, owner_id: str, query: str | None) -> contract.SessionList:
+        """The newest sessions whose title or text holds every word asked for."""
+        found = await self._outside.sessions.list(
+            owner_id, words=words_of(query or ""), limit=_LISTED
+        )
+        return contract.SessionList(sessions=[to_session(session) for session in found])
+
+    async def get(self, owner_id: str, session_id: str) -> contract.SessionDetail:
+        """With the newest messages that fit a reply; attaching gives the others."""
+        session = await self._outside.sessions.get(owner_id, session_id)
+        answers = await self._outside.answers.of_session(session_id)
+        return to_detail(session, _newest(answers))
+
+    async def rename(self, owner_id: str, session_id: str, title: str) -> contract.Session:
+        session = await self._outside.sessions.get(owner_id, session_id)
+        renamed = session.renamed(title, at=self._outside.clock())
+        return to_session(await self._outside.sessions.rename(renamed))
+
+    async def delete(self, owner_id: str, session_id: str) -> None:
+        """Hide it now; what runs is stopped, and the purge removes the rest."""
+        session = await self._outside.sessions.get(owner_id, session_id)
+        event = self._event(events.SESSION_DELETED, session)
+        await self._outside.sessions.delete(owner_id, session_id, emit=event)
+        running = await self._outside.turns.active(session_id)
+        if running is not None:
+            request = TurnRequest(owner_id=owner_id, session_id=session_id, turn_id=running.id)
+            await self._turns.stop(request)
+
+    def _event(
+        self, event: events.Event[events.SessionChanged], session: ChatSession
+    ) -> events.OutgoingEvent:
+        skill = session.skill
+        data = events.SessionChanged(
+            owner_id=session.owner_id, session_id=session.id, skill=skill.ref, digest=skill.digest
+        )
+        return event.of(data, entity_id=session.id, at=self._outside.clock())
+
+
+def _newest(answers: list[Answer]) -> list[contract.ChatMessage]:
+    messages: list[contract.ChatMessage] = []
+    left = _DETAIL_BYTES
+    for answer in reversed(answers):
+        of_turn = to_messages(answer)
+        left -= sum(len(message.model_dump_json()) for message in of_turn)
+        if left < 0 and messages:
+            break
+        messages = of_turn + messages
+    return messages

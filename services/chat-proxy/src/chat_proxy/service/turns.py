@@ -1,0 +1,129 @@
+"""Use cases of turns: start one, look at one, stop one."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from common.contracts import events
+from common.contracts.chat import Turn as WireTurn
+from common.contracts.chat import TurnRequest, TurnState
+from common.errors import (
+    ConflictError,
+    ErrorCode,
+    RateLimitedError,
+    UnavailableError,
+)
+from common.ids import new_id
+
+from chat_proxy.model.session import ChatSession
+from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
+from chat_proxy.service.outside import Outside
+from chat_proxy.service.runners import Runners
+from chat_proxy.service.wire import to_turn
+
+_CLOSING = timedelta(seconds=2)
+_CLOSING_WAIT_S = 0.02
+
+
+class TurnService:
+    def __init__(self, outside: Outside, runners: Runners) -> None:
+        self._outside = outside
+        self._runners = runners
+
+    async def start(
+        self, owner_id: str, session_id: str, text: str, *, idempotency_key: str | None
+    ) -> WireTurn:
+        """Store the message and begin to run it. The same key gives the turn it made before."""
+        session, running = await asyncio.gather(
+            self._outside.sessions.get(owner_id, session_id),
+            self._outside.turns.count_active(owner_id),
+        )
+        if running >= self._outside.limits.turns_per_owner:
+            raise _too_many(self._outside.limits.turns_per_owner)
+        turn = self._new(session, text)
+        stored = await self._store(turn, idempotency_key)
+        if stored.id != turn.id:
+            return to_turn(_same_request(stored, text))
+        runner = self._runners.start(turn, session)
+        await runner.begun.wait()
+        return to_turn(runner.turn)
+
+    async def get(self, owner_id: str, session_id: str, turn_id: str) -> WireTurn:
+        return to_turn(await self._outside.turns.get(owner_id, session_id, turn_id))
+
+    async def stop(self, request: TurnRequest) -> WireTurn:
+        """Ask the turn to stop, wherever it runs; one that has ended stays as it is."""
+        turn = await self._outside.turns.get(request.owner_id, request.session_id, request.turn_id)
+        if turn.is_ended:
+            return to_turn(turn)
+        await self._outside.turns.request_stop(turn)
+        if self._runners.runs(turn.id):
+            return await self.stop_here(request)
+        try:
+            return await self._outside.replicas.stop(turn.claim.holder, request)
+        except UnavailableError:
+            return to_turn(turn)
+
+    async def stop_here(self, request: TurnRequest) -> WireTurn:
+        """The part of `stop` for the process that runs the turn."""
+        runner = self._runners.of(request.session_id)
+        if runner is not None and runner.turn.id == request.turn_id:
+            await runner.stop()
+        return await self.get(request.owner_id, request.session_id, request.turn_id)
+
+    async def _store(self, turn: Turn, idempotency_key: str | None) -> Turn:
+        """Store as the session's only running turn; one that is just closing is waited for."""
+        data = events.TurnChanged(
+            owner_id=turn.owner_id,
+            session_id=turn.session_id,
+            turn_id=turn.id,
+            state=TurnState.PENDING,
+        )
+        event = events.TURN_STARTED.of(data, entity_id=turn.id, at=turn.created_at)
+        deadline = self._outside.clock() + _CLOSING
+        while True:
+            stored = await self._outside.turns.start(
+                turn, idempotency_key=idempotency_key, emit=event
+            )
+            if stored is not None:
+                return stored
+            other = await self._outside.turns.active(turn.session_id)
+            if other is not None and not await self._is_closing(other, deadline):
+                detail = "this session is still answering"
+                raise ConflictError(
+                    detail,
+                    code=ErrorCode.TURN_RUNNING,
+                    extra={"turn_id": other.id},
+                )
+            await asyncio.sleep(_CLOSING_WAIT_S)
+
+    async def _is_closing(self, turn: Turn, deadline: datetime) -> bool:
+        if self._outside.clock() >= deadline:
+            return False
+        return await self._outside.answers.is_ended(turn.id)
+
+    def _new(self, session: ChatSession, text: str) -> Turn:
+        now = self._outside.clock()
+        return Turn(
+            id=new_id("tur"),
+            session_id=session.id,
+            owner_id=session.owner_id,
+            text=text,
+            created_at=now,
+            claim=Claim(self._outside.me, fence=1, until=now + CLAIM_TTL),
+            skill_digest=session.skill.digest,
+        )
+
+
+def _same_request(stored: Turn, text: str) -> Turn:
+    if stored.text != text:
+        detail = "this idempotency key was used for another message"
+        raise ConflictError(detail, code=ErrorCode.IDEMPOTENCY_MISMATCH)
+    return stored
+
+
+def _too_many(limit: int) -> RateLimitedError:
+    return RateLimitedError(
+        f"{limit} chats are answering at once, which is the limit; try again when one has ended",
+        code=ErrorCode.QUOTA_EXCEEDED,
+        extra={"limit": "turns_per_owner", "value": limit},
+    )

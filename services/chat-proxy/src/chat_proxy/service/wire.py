@@ -1,0 +1,107 @@
+"""Entities as the contracts show them."""
+
+import logging
+from typing import Any
+
+from common.contracts import chat as contract
+from pydantic import TypeAdapter, ValidationError
+
+from chat_proxy.model.approval import Approval
+from chat_proxy.model.journal import Answer, Entry
+from chat_proxy.model.session import ChatSession
+from chat_proxy.model.turn import Turn
+
+logger = logging.getLogger(__name__)
+
+_ENTRY: TypeAdapter[contract.JournalEntry] = TypeAdapter(contract.JournalEntry)
+
+
+def to_session(session: ChatSession) -> contract.Session:
+    return contract.Session(**_session(session))
+
+
+def to_detail(
+    session: ChatSession, messages: list[contract.ChatMessage]
+) -> contract.SessionDetail:
+    return contract.SessionDetail(**_session(session), messages=messages)
+
+
+def to_turn(turn: Turn) -> contract.Turn:
+    return contract.Turn(
+        id=turn.id,
+        session_id=turn.session_id,
+        state=turn.state,
+        text=turn.text,
+        skill_digest=turn.skill_digest,
+        other_skills=list(turn.other_skills),
+        error=turn.error,
+        seq_from=turn.seq_from,
+        created_at=turn.created_at,
+        ended_at=turn.ended_at,
+    )
+
+
+def to_approval(approval: Approval) -> contract.Approval:
+    return contract.Approval(
+        id=approval.id,
+        session_id=approval.session_id,
+        turn_id=approval.turn_id,
+        state=approval.state,
+        choice=approval.choice,
+        command=approval.command,
+        description=approval.description,
+        detail=approval.detail,
+        expires_at=approval.expires_at,
+        decided_at=approval.decided_at,
+    )
+
+
+def to_entry(entry: Entry) -> contract.JournalEntry:
+    """The entry; one of a type that this process does not know is shown as a notice."""
+    numbers = {
+        "seq": entry.seq,
+        "seq_from": entry.seq_from,
+        "at": entry.at,
+        "turn_id": entry.turn_id,
+    }
+    try:
+        return _ENTRY.validate_python({"type": entry.type, **entry.fields, **numbers})
+    except ValidationError:
+        logger.warning("an entry of type %s cannot be read", entry.type)
+        return contract.Notice(**numbers, text=f"Something newer: {entry.type}", code="unknown")
+
+
+def to_messages(answer: Answer) -> list[contract.ChatMessage]:
+    """What the person said and what the agent answered in one turn."""
+    started = next((one for one in answer.segments if one.type == "turn.started"), None)
+    if started is None:
+        return []
+    question = contract.ChatMessage(
+        id=f"{answer.turn_id}_user",
+        turn_id=answer.turn_id,
+        role="user",
+        text=started.fields["text"],
+        created_at=started.at,
+    )
+    reply = contract.ChatMessage(
+        id=f"{answer.turn_id}_assistant",
+        turn_id=answer.turn_id,
+        role="assistant",
+        text=answer.text,
+        entries=[to_entry(entry) for entry in answer.after(0)],
+        created_at=answer.segments[-1].at,
+    )
+    return [question, reply]
+
+
+def _session(session: ChatSession) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "title": session.title,
+        "skill": session.skill,
+        "launch_id": session.launch_id,
+        "turn_id": session.turn_id,
+        "last_seq": session.last_seq,
+        "created_at": session.created_at,
+        "updated_at": session.updated_at,
+    }

@@ -1,0 +1,91 @@
+"""The one writer of a session's journal: numbers entries, tells viewers, folds for the store.
+
+What arrives together is written together: neighbouring pieces of text become one entry before they
+get a number, and everything between two `publish()` is one message.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from common.clock import Clock
+
+from chat_proxy.model.journal import FOLDED, Answer, Entry
+from chat_proxy.model.turn import Turn
+from chat_proxy.ports import Answers, LiveJournal
+
+TurnNow = Callable[[], Turn]
+
+
+class JournalWriter:
+    """Writes the entries of one turn, under the claim of the turn that `turn_now` gives."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        last_seq: int,
+        turn_now: TurnNow,
+        live: LiveJournal,
+        answers: Answers,
+        clock: Clock,
+    ) -> None:
+        self.answer = answer
+        self._last_seq = last_seq
+        self._turn_now = turn_now
+        self._live = live
+        self._answers = answers
+        self._clock = clock
+        self._open_type = ""
+        self._open_text: list[str] = []
+        self._waiting: list[Entry] = []
+        self._storing = asyncio.Lock()
+
+    @property
+    def last_seq(self) -> int:
+        return self._last_seq
+
+    def text(self, text: str, *, type_: str = "text") -> None:
+        """Add to the answer (or, by type, to the reasoning)."""
+        if self._open_type != type_:
+            self._close_text()
+            self._open_type = type_
+        self._open_text.append(text)
+
+    def add(self, type_: str, **fields: Any) -> None:
+        self._close_text()
+        self._number(type_, fields)
+
+    async def publish(self) -> None:
+        """Tell viewers what was written since the last time.
+
+        Once the claim has run out another process may be writing, so everything waits until the
+        claim was renewed.
+        """
+        self._close_text()
+        turn = self._turn_now()
+        if not self._waiting or not turn.claim.covers(self._clock()):
+            return
+        entries, self._waiting = self._waiting, []
+        await self._live.publish(turn.session_id, entries)
+
+    async def store(self) -> None:
+        """Fold what is new into the store; one at a time, in order."""
+        async with self._storing:
+            if not self.answer.is_stored:
+                await self._answers.save(self._turn_now(), self.answer)
+
+    def _close_text(self) -> None:
+        if self._open_text:
+            fields = {"text": "".join(self._open_text)}
+            self._open_text = []
+            self._number(self._open_type, fields)
+        self._open_type = ""
+
+    def _number(self, type_: str, fields: dict[str, Any]) -> None:
+        if type_ in FOLDED and not fields["text"]:
+            return
+        self._last_seq += 1
+        entry = Entry(self._last_seq, self._clock(), self.answer.turn_id, type_, fields)
+        self.answer.add(entry)
+        self._waiting.append(entry)

@@ -1,0 +1,176 @@
+"""From a sandbox's token to a provider and its key."""
+
+import hashlib
+
+import pytest
+from chat_proxy.relay.access import Access
+from chat_proxy.relay.directory import BusDirectory
+from chat_proxy.relay.errors import RefusedError
+from common.contracts.keys import GET_SETTINGS, REVEAL, OwnerSettings, Reveal, Revealed
+from common.contracts.sandbox import AUTHORIZE_RELAY, AuthorizeRelay, RelayGrant
+from common.errors import AppError, ErrorCode, NotFoundError, UnavailableError
+from common.ids import new_id
+from common.testing.bus import FakeServices
+from pydantic import SecretStr
+
+TOKEN, OWNER, DEMO_URL = "the-relay-token", new_id("own"), "http://127.0.0.1:8091/v1"
+GRANT = RelayGrant(owner_id=OWNER, sandbox_id="sbx_1")
+NO_KEY = NotFoundError("not set", code=ErrorCode.SECRET_NOT_FOUND)
+
+
+def settings(provider: str, base_url: str | None = None) -> OwnerSettings:
+    return OwnerSettings(provider=provider, model="the-model", base_url=base_url, version=1)
+
+
+@pytest.fixture
+def services() -> FakeServices:
+    services = FakeServices()
+    services.answer(AUTHORIZE_RELAY, GRANT)
+    services.answer(GET_SETTINGS, settings("openrouter"))
+    services.answer(REVEAL, Revealed(value=SecretStr("sk-real"), version=1))
+    return services
+
+
+@pytest.fixture
+def access(services: FakeServices) -> Access:
+    return Access(BusDirectory(services), demo_url=DEMO_URL)
+
+
+def asked(services: FakeServices, kind: type) -> int:
+    return sum(isinstance(request, kind) for request in services.asked)
+
+
+class TestTarget:
+    async def test_the_owners_provider_model_and_key_are_used(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        target = await access.target(TOKEN)
+
+        assert (target.provider.name, target.model) == ("openrouter", "the-model")
+        assert target.base_url == "https://openrouter.ai/api/v1"
+        assert target.headers() == {"Authorization": "Bearer sk-real"}
+        assert not target.is_ours
+        assert "sk-real" not in repr(target)
+        sha256 = hashlib.sha256(TOKEN.encode()).hexdigest()
+        assert services.asked[0] == AuthorizeRelay(token_sha256=sha256)
+        assert services.asked[-1] == Reveal(
+            owner_id=OWNER, name="OPENROUTER_API_KEY", purpose="relay"
+        )
+
+    async def test_the_demo_model_needs_no_key(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        services.answer(GET_SETTINGS, settings("demo"))
+
+        target = await access.target(TOKEN)
+
+        assert (target.base_url, target.headers(), target.is_ours) == (DEMO_URL, {}, True)
+        assert asked(services, Reveal) == 0
+
+    async def test_a_platform_without_a_demo_model_says_so(self, services: FakeServices) -> None:
+        services.answer(GET_SETTINGS, settings("demo"))
+
+        with pytest.raises(RefusedError) as error:
+            await Access(BusDirectory(services), demo_url=None).target(TOKEN)
+
+        assert (error.value.status, error.value.code) == (503, "provider_not_configured")
+
+    async def test_a_custom_endpoint_gets_the_owners_address_and_key(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        services.answer(GET_SETTINGS, settings("custom", "https://llm.example/v1/"))
+
+        target = await access.target(TOKEN)
+
+        assert (target.base_url, target.is_ours) == ("https://llm.example/v1", False)
+        assert target.headers() == {"Authorization": "Bearer sk-real"}
+
+    async def test_a_custom_endpoint_works_without_a_key(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        services.answer(GET_SETTINGS, settings("custom", "http://127.0.0.1:11434/v1"))
+        services.answer(REVEAL, NO_KEY)
+
+        assert (await access.target(TOKEN)).headers() == {}
+
+    async def test_a_missing_key_is_named(self, access: Access, services: FakeServices) -> None:
+        services.answer(REVEAL, NO_KEY)
+
+        with pytest.raises(RefusedError) as error:
+            await access.target(TOKEN)
+
+        assert error.value.status == 401
+        assert "OPENROUTER_API_KEY" in error.value.message
+        assert error.value.body()["error"]["code"] == "missing_key"
+
+    @pytest.mark.parametrize("code", [ErrorCode.NOT_FOUND, ErrorCode.SANDBOX_NOT_FOUND])
+    async def test_an_unknown_token_is_refused(
+        self, access: Access, services: FakeServices, code: ErrorCode
+    ) -> None:
+        services.answer(AUTHORIZE_RELAY, NotFoundError("no", code=code))
+
+        with pytest.raises(RefusedError) as error:
+            await access.target(TOKEN)
+
+        assert (error.value.status, error.value.code) == (401, "invalid_relay_token")
+        assert asked(services, Reveal) == 0
+
+    @pytest.mark.parametrize("rpc", [AUTHORIZE_RELAY, GET_SETTINGS, REVEAL])
+    async def test_a_service_that_is_down_is_said(
+        self, access: Access, services: FakeServices, rpc: object
+    ) -> None:
+        services.answer(rpc, UnavailableError("keys is not running"))  # type: ignore[arg-type]  # any of three
+
+        with pytest.raises(RefusedError) as error:
+            await access.target(TOKEN)
+
+        assert error.value.status == 503
+
+    async def test_a_changed_model_counts_at_once(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        await access.target(TOKEN)
+        services.answer(GET_SETTINGS, settings("openai"))
+
+        assert (await access.target(TOKEN)).provider.name == "openai"
+
+    async def test_grants_and_keys_are_kept_for_a_moment(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        await access.target(TOKEN)
+        await access.target(TOKEN)
+
+        assert (asked(services, AuthorizeRelay), asked(services, Reveal)) == (1, 1)
+
+    async def test_a_deleted_sandboxs_token_is_worth_nothing_at_once(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        await access.target(TOKEN)
+        gone: AppError = NotFoundError("gone")
+        services.answer(AUTHORIZE_RELAY, gone)
+
+        access.forget_sandbox("sbx_1")
+
+        with pytest.raises(RefusedError):
+            await access.target(TOKEN)
+
+    async def test_a_changed_key_is_asked_for_again(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        await access.target(TOKEN)
+        services.answer(REVEAL, Revealed(value=SecretStr("sk-new"), version=2))
+
+        access.forget_keys(OWNER)
+
+        assert (await access.target(TOKEN)).headers() == {"Authorization": "Bearer sk-new"}
+
+    async def test_another_owners_change_drops_nothing(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        await access.target(TOKEN)
+
+        access.forget_keys(new_id("own"))
+        access.forget_sandbox("sbx_2")
+        await access.target(TOKEN)
+
+        assert (asked(services, AuthorizeRelay), asked(services, Reveal)) == (1, 1)

@@ -1,0 +1,1 @@
+"""The bus, and the keys that bearer tokens are verified with."""

@@ -1,0 +1,72 @@
+"""The other services and the journals, over NATS.
+
+The gateway answers HTTP before NATS is there: until then every call says so.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from common.contracts.base import ReplyT, RequestT, Rpc
+from common.errors import UnavailableError
+from common.messaging import connection as bus
+from common.messaging.journal import Journal
+from common.messaging.rpc import RpcClient
+
+from gateway.ports import OnLines, Subscription
+
+
+@dataclass(frozen=True)
+class _Connected:
+    rpc: RpcClient
+    journal: Journal
+    ping: Callable[[], Awaitable[None]]
+
+
+class Bus:
+    """`Services` and `Journals` on one connection."""
+
+    def __init__(self) -> None:
+        self._connected: _Connected | None = None
+        self._lifetime = AsyncExitStack()
+
+    async def connect(self, url: str) -> None:
+        """Waits for a server that is not up yet."""
+        connection = await bus.connect(url, "gateway")
+        self._lifetime.push_async_callback(connection.close)
+        self._connected = _Connected(
+            rpc=RpcClient(connection),
+            journal=Journal(connection, connection.jetstream()),
+            ping=partial(bus.ping, connection),
+        )
+
+    async def close(self) -> None:
+        await self._lifetime.aclose()
+
+    async def call(
+        self, rpc: Rpc[RequestT, ReplyT], request: RequestT, *, within: timedelta | None = None
+    ) -> ReplyT:
+        return await self._there.rpc.call(rpc, request, within=within)
+
+    async def ping(self, service: str) -> None:
+        await self._there.rpc.ping(service)
+
+    async def ping_bus(self) -> None:
+        """Raise an error unless NATS answers."""
+        await self._there.ping()
+
+    @property
+    def interruptions(self) -> int:
+        return self._connected.journal.interruptions if self._connected else 0
+
+    async def follow(self, subject: str, on_lines: OnLines) -> Subscription:
+        return await self._there.journal.follow(subject, on_lines)
+
+    @property
+    def _there(self) -> _Connected:
+        if self._connected is None:
+            message = "the message bus is not there yet"
+            raise UnavailableError(message)
+        return self._connected

@@ -1,0 +1,1 @@
+"""The HTTP API: routes that build a contract message, ask the bus, and pass the answer on."""

@@ -1,0 +1,35 @@
+"""The HTTP API as one FastAPI application; the pages are added by the composition root."""
+
+from fastapi import FastAPI
+
+from gateway.endpoints import (
+    caller,
+    launches,
+    owner_settings,
+    problems,
+    sandbox,
+    sessions,
+    skills,
+)
+
+_ABOUT = """Try any AI agent skill in seconds, safely.
+
+Resolve a ref, launch the skill in your sandbox, open a session, say something, follow its events.
+Errors are `application/problem+json` with a `code`. Requests that change something take an
+`Idempotency-Key`: the same key, the same result.
+"""
+
+
+def create_api() -> FastAPI:
+    api = FastAPI(
+        title="tryskills",
+        version="1.0.0",
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(api)
+    for module in (caller, skills, launches, sandbox, sessions, owner_settings):
+        api.include_router(module.router)
+    return api

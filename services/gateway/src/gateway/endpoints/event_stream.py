@@ -1,0 +1,96 @@
+"""A viewer's journal as server-sent events: one raw ASGI response, no generator in between."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from common.errors import AppError, InvalidError
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.errors import problem
+from gateway.model.frames import Frame, encode, encode_error
+from gateway.service.viewing import TICK, Viewer, Viewers
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+_RETRY_MS = 1000
+_QUIET = b": keepalive\n\n"
+MOST_AFTER = 2**53
+
+Encode = Callable[[list[Frame]], bytes]
+
+
+class EventStream(Response):
+    """Sends what the viewer sees until its journal ends, the client goes, or the process drains.
+
+    `pace` is a rest between two batches, for encodings that are dear.
+    """
+
+    def __init__(
+        self,
+        viewers: Viewers,
+        viewer: Viewer,
+        *,
+        keepalive: timedelta,
+        encode: Encode = encode,
+        pace: timedelta = timedelta(0),
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self._viewers = viewers
+        self._viewer = viewer
+        self._quiet_ticks = max(1, int(keepalive / TICK))
+        self._encode = encode
+        self._pace_s = pace.total_seconds()
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        streaming = asyncio.ensure_future(self._stream(send))
+        leaving = asyncio.ensure_future(_until_gone(receive))
+        self._viewer.on_stuck = leaving.cancel
+        try:
+            await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (streaming, leaving):
+                task.cancel()
+            await asyncio.wait({streaming, leaving})
+            await self._viewers.close(self._viewer)
+        if not streaming.cancelled():
+            streaming.result()
+
+    async def _stream(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        await self._send(send, b"retry: %d\n\n" % _RETRY_MS)
+        async for frames in self._viewer.batches(quiet=self._quiet_ticks):
+            await self._send(send, self._encode(frames) if frames else _QUIET)
+            if self._pace_s:
+                await asyncio.sleep(self._pace_s)
+        if self._viewer.error is not None:
+            await self._send(send, encode_error(problem(self._viewer.error)))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        self._viewer.is_sending = True
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._viewer.is_sending = False
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def resume_from(last_event_id: str | None, after: int | None) -> int:
+    """The number a client has; the header, which browsers send by themselves, comes first."""
+    if not last_event_id:
+        return after or 0
+    if last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) <= MOST_AFTER:
+        return int(last_event_id)
+    raise _bad_number()
+
+
+def _bad_number() -> AppError:
+    return InvalidError("Last-Event-ID is a number that this stream has given")

@@ -1,0 +1,98 @@
+"""What is refused before a route sees it: foreign hosts and pages, strange paths, huge bodies.
+
+A page of another web site may make a browser post to a loopback address, and a name that is made
+to resolve to it may even read the answer. So a request without a token, which the local user
+stands for, must come from this site's own pages or from no page at all, to a host name that is
+ours.
+"""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from common.errors import AppError, ErrorCode, ForbiddenError, InvalidError, TooLargeError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.endpoints.problems import respond
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_BODY_S = 30.0
+
+
+class Guard:
+    """An ASGI application in front of another; `hosts` empty answers all host names."""
+
+    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...], max_body_bytes: int) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._max_body = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            self._check(scope, headers)
+            if scope["method"] not in SAFE_METHODS:
+                receive = await self._whole_body(headers, receive)
+        except AppError as error:
+            await respond(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        host = headers.get("host", "").lower()
+        if self._hosts and host not in self._hosts:
+            message = "this host name is not served here"
+            raise ForbiddenError(message, code=ErrorCode.HOST_REFUSED)
+        if any(ord(character) < 32 or ord(character) == 127 for character in scope["path"]):
+            message = "a path holds no control characters"
+            raise InvalidError(message)
+        is_ambient = scope["method"] not in SAFE_METHODS and "authorization" not in headers
+        if is_ambient and _comes_from_elsewhere(headers, host):
+            message = "a page of another site may not do this"
+            raise ForbiddenError(message, code=ErrorCode.CSRF)
+
+    async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
+        """The body, read to its end within limits, to be received again as one message."""
+        announced = headers.get("content-length", "0")
+        if announced.isdigit() and int(announced) > self._max_body:
+            raise self._too_large()
+        body = bytearray()
+        try:
+            async with asyncio.timeout(_BODY_S):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return _replaying(message, receive)
+                    body += message.get("body", b"")
+                    if len(body) > self._max_body:
+                        raise self._too_large()
+                    if not message.get("more_body", False):
+                        break
+        except TimeoutError as exc:
+            detail = "the request's body did not arrive in time"
+            raise InvalidError(detail) from exc
+        whole: Message = {"type": "http.request", "body": bytes(body), "more_body": False}
+        return _replaying(whole, receive)
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"a request's body may have {self._max_body} bytes")
+
+
+def _replaying(first: Message, receive: Receive) -> Receive:
+    messages = [first]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+def _comes_from_elsewhere(headers: Headers, host: str) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != host

@@ -1,0 +1,128 @@
+"""Launches: a skill made ready in the caller's sandbox, followed phase by phase."""
+
+from datetime import timedelta
+from functools import partial
+
+from common.contracts.sandbox import (
+    CANCEL_LAUNCH,
+    GET_LAUNCH,
+    GET_LAUNCH_ENTRIES,
+    GET_RECEIPT,
+    LIST_TRIALS,
+    START_LAUNCH,
+    CancelLaunch,
+    GetLaunch,
+    GetLaunchEntries,
+    Launch,
+    OwnerRequest,
+    Receipt,
+    StartLaunch,
+    TrialList,
+    launch_journal,
+)
+from common.contracts.skills import Digest
+from common.errors import ErrorCode, NotFoundError
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.endpoints.dependencies import (
+    ERRORS,
+    EdgeDep,
+    IdempotencyKey,
+    OwnerDep,
+    PlaceDep,
+    ServicesDep,
+)
+from gateway.endpoints.event_stream import EventStream
+from gateway.model.frames import Frame
+from gateway.model.ids import is_launch_id
+from gateway.ports import Services
+from gateway.service.viewing import Page, Source
+
+router = APIRouter(tags=["launches"], responses=ERRORS)
+
+# A ref without a digest is resolved first, which may fetch a repository.
+START = timedelta(seconds=60)
+
+
+class LaunchBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    ref: str = Field(min_length=1, max_length=2000)
+    digest: Digest | None = None
+    report_ack: Digest | None = None
+
+
+@router.post("/api/launches", status_code=202)
+async def start(
+    services: ServicesDep,
+    owner_id: OwnerDep,
+    body: LaunchBody,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Launch:
+    """Make a skill ready: exactly `digest`, or what `ref` means now."""
+    request = StartLaunch(
+        owner_id=owner_id,
+        ref=body.ref,
+        digest=body.digest,
+        report_ack=body.report_ack,
+        idempotency_key=idempotency_key,
+    )
+    launch = await services.call(START_LAUNCH, request, within=START)
+    response.headers["Location"] = f"/api/launches/{launch.id}"
+    return launch
+
+
+@router.get("/api/launches/{launch_id}")
+async def get(services: ServicesDep, owner_id: OwnerDep, launch_id: str) -> Launch:
+    request = GetLaunch(owner_id=owner_id, launch_id=launch_id)
+    return await services.call(GET_LAUNCH, request)
+
+
+@router.delete("/api/launches/{launch_id}", status_code=202)
+async def cancel(services: ServicesDep, owner_id: OwnerDep, launch_id: str) -> Launch:
+    """Ask the launch to stop; it has ended when its state says so."""
+    request = CancelLaunch(owner_id=owner_id, launch_id=launch_id)
+    return await services.call(CANCEL_LAUNCH, request)
+
+
+@router.get("/api/launches/{launch_id}/receipt")
+async def receipt(services: ServicesDep, owner_id: OwnerDep, launch_id: str) -> Receipt:
+    """What exactly the launch put where."""
+    request = GetLaunch(owner_id=owner_id, launch_id=launch_id)
+    return await services.call(GET_RECEIPT, request)
+
+
+@router.get("/api/launches/{launch_id}/events", response_class=Response)
+async def events(edge: EdgeDep, owner_id: OwnerDep, launch_id: str, after: PlaceDep) -> Response:
+    """The launch's entries as server-sent events, numbered; ends after `launch.ended`."""
+    source = launch_source(edge.services, owner_id, launch_id)
+    viewer = await edge.viewers.open(source, after=after)
+    return EventStream(edge.viewers, viewer, keepalive=edge.keepalive)
+
+
+@router.get("/api/trials")
+async def trials(services: ServicesDep, owner_id: OwnerDep) -> TrialList:
+    """Your last 50 launches, newest first."""
+    return await services.call(LIST_TRIALS, OwnerRequest(owner_id=owner_id))
+
+
+def launch_source(services: Services, owner_id: str, launch_id: str) -> Source:
+    """The journal of a launch of this owner."""
+    # The id becomes part of a subject, where other words would mean other journals.
+    if not is_launch_id(launch_id):
+        message = "no such launch"
+        raise NotFoundError(message, code=ErrorCode.LAUNCH_NOT_FOUND)
+    history = partial(_history, services, owner_id, launch_id)
+    return Source(launch_journal(launch_id), history, last_type=b"launch.ended")
+
+
+async def _history(services: Services, owner_id: str, launch_id: str, after: int) -> Page:
+    request = GetLaunchEntries(owner_id=owner_id, launch_id=launch_id, after=after)
+    found = await services.call(GET_LAUNCH_ENTRIES, request)
+    frames = [
+        Frame(entry.seq, entry.seq, entry.type.encode(), entry.model_dump_json().encode())
+        for entry in found.entries
+    ]
+    return Page(frames, is_over=found.ended)

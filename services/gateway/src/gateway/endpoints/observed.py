@@ -1,0 +1,86 @@
+"""Around every request: a trace, a log line, metrics, and the headers that all answers share.
+
+What is logged is the route's template, never the path or the query: both may hold what a user
+typed.
+"""
+
+import logging
+import time
+
+from common.errors import InternalError
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.endpoints.problems import respond
+
+logger = logging.getLogger(__name__)
+tracer = trace.get_tracer(__name__)
+
+REQUESTS = Counter("gateway_requests", "Requests answered", ["method", "route", "status"])
+SECONDS = Histogram("gateway_request_seconds", "Time to the whole answer", ["method", "route"])
+
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_DEFAULTS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class Observed:
+    """The outermost ASGI application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _DEFAULTS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        context = propagate.extract(dict(Headers(scope=scope)))
+        with tracer.start_as_current_span(method, context=context, kind=SpanKind.SERVER) as span:
+            try:
+                await self._app(scope, receive, send_observed)
+            except Exception:
+                logger.exception("a request failed")
+                if not status:
+                    await respond(InternalError("something went wrong on our side"))(
+                        scope, receive, send_observed
+                    )
+            route = getattr(scope.get("route"), "path", "unknown")
+            span.update_name(f"{method} {route}")
+            span.set_attribute("http.response.status_code", status)
+            _record(method, route, status, time.perf_counter() - began)
+
+
+def _record(method: str, route: str, status: int, seconds: float) -> None:
+    REQUESTS.labels(method, route, str(status)).inc()
+    SECONDS.labels(method, route).observe(seconds)
+    if route not in _QUIET:
+        facts = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+        }
+        logger.info("answered", extra=facts)

@@ -1,0 +1,91 @@
+"""Errors as responses, wherever they arise: one form for all."""
+
+import logging
+from typing import Any
+
+from common.clock import utc_now
+from common.errors import AppError, ErrorCode, InternalError, InvalidError, NotFoundError
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.errors import PROBLEM_TYPE, STATUS, problem, problem_headers
+
+logger = logging.getLogger(__name__)
+
+
+class Problem(BaseModel):
+    """The body of every error (RFC 9457); an error may carry further members, such as
+    `candidates`.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: ErrorCode
+    retry_at: str | None = None
+
+
+def respond(error: AppError, *, status: int | None = None) -> Response:
+    body = problem(error)
+    body["status"] = status or int(STATUS[error.code])
+    return JSONResponse(
+        body,
+        status_code=body["status"],
+        headers=problem_headers(error, utc_now()),
+        media_type=PROBLEM_TYPE,
+    )
+
+
+def install(api: FastAPI) -> None:
+    """Give every error of the API its response."""
+    api.add_exception_handler(AppError, _app_error)
+    api.add_exception_handler(RequestValidationError, _bad_request)
+    api.add_exception_handler(ValidationError, _bad_message)
+    api.add_exception_handler(StarletteHTTPException, _http_error)
+    api.add_exception_handler(Exception, _bug)
+
+
+async def _app_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, AppError)
+    return respond(error)
+
+
+async def _bad_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return respond(_named(error.errors()))
+
+
+async def _bad_message(_: Request, error: Exception) -> Response:
+    """A request to a service could not be built from what the caller sent."""
+    assert isinstance(error, ValidationError)
+    return respond(_named(error.errors(include_input=False, include_url=False)))
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    if error.status_code == 404:
+        return respond(NotFoundError("there is nothing at this path"))
+    if error.status_code == 405:
+        response = respond(InvalidError("this path does not take that method"), status=405)
+        response.headers.update(error.headers or {})
+        return response
+    return respond(InvalidError("the request is not readable"))
+
+
+async def _bug(_: Request, __: Exception) -> Response:
+    return respond(InternalError("something went wrong on our side"))
+
+
+def _named(errors: Any) -> InvalidError:
+    """Names the fields and never repeats a value, which may be a secret."""
+    problems = [
+        {"field": ".".join(map(str, item["loc"])) or "body", "message": str(item["msg"])}
+        for item in errors
+    ]
+    detail = "; ".join(f"{item['field']}: {item['message']}" for item in problems)
+    return InvalidError(detail, extra={"errors": problems})

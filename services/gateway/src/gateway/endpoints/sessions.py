@@ -1,0 +1,207 @@
+"""Sessions: conversations with a skill, their turns, approvals and events."""
+
+from functools import partial
+from typing import Annotated
+
+from common.contracts.chat import (
+    ANSWER_APPROVAL,
+    ATTACH,
+    CREATE_SESSION,
+    DELETE_SESSION,
+    GET_SESSION,
+    GET_TURN,
+    LIST_SESSIONS,
+    RENAME_SESSION,
+    START_TURN,
+    STOP_TURN,
+    AnswerApproval,
+    Approval,
+    ApprovalChoice,
+    Attach,
+    CreateSession,
+    ListSessions,
+    RenameSession,
+    Session,
+    SessionDetail,
+    SessionList,
+    SessionRequest,
+    StartTurn,
+    Turn,
+    TurnRequest,
+    session_journal,
+)
+from common.errors import ErrorCode, NotFoundError
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.endpoints.dependencies import (
+    ERRORS,
+    EdgeDep,
+    IdempotencyKey,
+    OwnerDep,
+    PlaceDep,
+    ServicesDep,
+)
+from gateway.endpoints.event_stream import EventStream
+from gateway.model.frames import Frame
+from gateway.model.ids import is_session_id
+from gateway.ports import Services
+from gateway.service.viewing import Page, Source
+
+router = APIRouter(prefix="/api/sessions", tags=["sessions"], responses=ERRORS)
+
+
+class SessionBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    launch_id: str = Field(max_length=100)
+
+
+class TitleBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1, max_length=200)
+
+
+class TurnBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(min_length=1, max_length=100_000)
+
+
+class ChoiceBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    choice: ApprovalChoice
+
+
+@router.post("", status_code=201)
+async def create(
+    services: ServicesDep,
+    owner_id: OwnerDep,
+    body: SessionBody,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Session:
+    """A conversation with the skill of a launch that is ready."""
+    request = CreateSession(
+        owner_id=owner_id, launch_id=body.launch_id, idempotency_key=idempotency_key
+    )
+    session = await services.call(CREATE_SESSION, request)
+    response.headers["Location"] = f"/api/sessions/{session.id}"
+    return session
+
+
+@router.get("")
+async def sessions(
+    services: ServicesDep,
+    owner_id: OwnerDep,
+    q: Annotated[str | None, Query(max_length=200)] = None,
+) -> SessionList:
+    """Your sessions, newest first, at most 100, without messages."""
+    return await services.call(LIST_SESSIONS, ListSessions(owner_id=owner_id, query=q or None))
+
+
+@router.get("/{session_id}")
+async def get(services: ServicesDep, owner_id: OwnerDep, session_id: str) -> SessionDetail:
+    request = SessionRequest(owner_id=owner_id, session_id=session_id)
+    return await services.call(GET_SESSION, request)
+
+
+@router.patch("/{session_id}")
+async def rename(
+    services: ServicesDep, owner_id: OwnerDep, session_id: str, body: TitleBody
+) -> Session:
+    request = RenameSession(owner_id=owner_id, session_id=session_id, title=body.title)
+    return await services.call(RENAME_SESSION, request)
+
+
+@router.delete("/{session_id}", status_code=204)
+async def delete(services: ServicesDep, owner_id: OwnerDep, session_id: str) -> None:
+    request = SessionRequest(owner_id=owner_id, session_id=session_id)
+    await services.call(DELETE_SESSION, request)
+
+
+@router.post("/{session_id}/turns", status_code=202)
+async def start_turn(
+    services: ServicesDep,
+    owner_id: OwnerDep,
+    session_id: str,
+    body: TurnBody,
+    idempotency_key: IdempotencyKey = None,
+) -> Turn:
+    """Say something; the answer comes as the session's events."""
+    request = StartTurn(
+        owner_id=owner_id,
+        session_id=session_id,
+        text=body.text,
+        idempotency_key=idempotency_key,
+    )
+    return await services.call(START_TURN, request)
+
+
+@router.get("/{session_id}/turns/{turn_id}")
+async def get_turn(
+    services: ServicesDep, owner_id: OwnerDep, session_id: str, turn_id: str
+) -> Turn:
+    request = TurnRequest(owner_id=owner_id, session_id=session_id, turn_id=turn_id)
+    return await services.call(GET_TURN, request)
+
+
+@router.post("/{session_id}/turns/{turn_id}/stop", status_code=202)
+async def stop_turn(
+    services: ServicesDep, owner_id: OwnerDep, session_id: str, turn_id: str
+) -> Turn:
+    """Stop answering; what was said so far stays."""
+    request = TurnRequest(owner_id=owner_id, session_id=session_id, turn_id=turn_id)
+    return await services.call(STOP_TURN, request)
+
+
+@router.post("/{session_id}/approvals/{approval_id}")
+async def answer_approval(
+    services: ServicesDep,
+    owner_id: OwnerDep,
+    session_id: str,
+    approval_id: str,
+    body: ChoiceBody,
+) -> Approval:
+    """Answer the agent's question; the first answer counts."""
+    request = AnswerApproval(
+        owner_id=owner_id, session_id=session_id, approval_id=approval_id, choice=body.choice
+    )
+    return await services.call(ANSWER_APPROVAL, request)
+
+
+@router.get("/{session_id}/events", response_class=Response)
+async def events(edge: EdgeDep, owner_id: OwnerDep, session_id: str, after: PlaceDep) -> Response:
+    """The session's entries as server-sent events, numbered; resume with `Last-Event-ID` or
+    `after`.
+    """
+    source = session_source(edge.services, owner_id, session_id)
+    viewer = await edge.viewers.open(source, after=after)
+    return EventStream(edge.viewers, viewer, keepalive=edge.keepalive)
+
+
+def session_source(services: Services, owner_id: str, session_id: str) -> Source:
+    """The journal of a session of this owner."""
+    # The id becomes part of a subject, where other words would mean other journals.
+    if not is_session_id(session_id):
+        message = "no such session"
+        raise NotFoundError(message, code=ErrorCode.SESSION_NOT_FOUND)
+    history = partial(_history, services, owner_id, session_id)
+    return Source(session_journal(session_id), history)
+
+
+async def _history(services: Services, owner_id: str, session_id: str, after: int) -> Page:
+    request = Attach(owner_id=owner_id, session_id=session_id, after=after)
+    found = await services.call(ATTACH, request)
+    frames = [
+        Frame(
+            entry.seq if entry.seq_from is None else entry.seq_from,
+            entry.seq,
+            entry.type.encode(),
+            entry.model_dump_json().encode(),
+        )
+        for entry in found.entries
+    ]
+    return Page(frames, has_more=found.more)

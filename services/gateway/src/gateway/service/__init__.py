@@ -1,0 +1,1 @@
+"""Use cases of the edge: who is calling, and following a journal."""

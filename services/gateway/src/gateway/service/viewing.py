@@ -1,0 +1,231 @@
+"""Following one journal: what is history first, then what is live, each number once.
+
+The journal is subscribed to before history is asked for, so nothing falls between. Live entries
+wait in a buffer that is bounded in bytes; a viewer that reads too slowly ends with an error and
+comes back by number. A gap in the numbers, and an interruption of the message bus, send the viewer
+back to history from the last number it has.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common.errors import AppError, ErrorCode, RateLimitedError, UnavailableError
+
+from gateway.model.frames import Frame, frame_of
+from gateway.model.order import Order, Place
+from gateway.ports import Journals, Subscription
+
+TICK = timedelta(seconds=1)
+STUCK_TICKS = 30
+_WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A piece of history; `is_over` when the journal has ended and no piece follows."""
+
+    frames: list[Frame]
+    has_more: bool = False
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A journal: its subject, how to ask for entries after a number, and the type of its last
+    entry where it has one.
+    """
+
+    subject: str
+    history: Callable[[int], Awaitable[Page]]
+    last_type: bytes | None = None
+
+
+class Viewer:
+    """One client's place in one journal; after the last batch `error` says why, if not for good
+    reason.
+    """
+
+    def __init__(self, source: Source, *, after: int, limit_bytes: int) -> None:
+        self.error: AppError | None = None
+        self.is_sending = False
+        self.on_stuck: Callable[[], object] = self.close
+        self._source = source
+        self._order = Order(after)
+        self._limit = limit_bytes
+        self._live: list[Frame] = []
+        self._live_bytes = 0
+        self._news = asyncio.Event()
+        self._is_closed = False
+        self._is_behind = False
+        self._quiet_ticks = 0
+        self._sending_ticks = 0
+        self._first: Page | None = None
+
+    async def on_lines(self, lines: list[bytes]) -> None:
+        """Take what is live; never waits, so one viewer does not hold up another."""
+        if self._is_closed:
+            return
+        for line in lines:
+            if frame := frame_of(line):
+                self._live.append(frame)
+                self._live_bytes += len(line)
+        if self._live_bytes > self._limit:
+            detail = "this viewer reads too slowly; come back from the last number you have"
+            self._end(RateLimitedError(detail, code=ErrorCode.SLOW_VIEWER))
+        self._news.set()
+
+    async def begin(self) -> None:
+        """Ask for the first piece of history. Raises what the owning service raises."""
+        self._first = await self._source.history(self._order.sent)
+
+    async def batches(self, *, quiet: int) -> AsyncIterator[list[Frame]]:
+        """Frames as they come; an empty batch when nothing came for `quiet` ticks."""
+        async for frames in self._catch_up(self._first):
+            yield frames
+        while not self._is_closed:
+            await self._news.wait()
+            self._news.clear()
+            live, self._live, self._live_bytes = self._live, [], 0
+            admitted, refused = self._admit(live)
+            if admitted:
+                yield admitted
+            if refused or self._is_behind:
+                async for frames in self._repair(refused):
+                    yield frames
+            if self._quiet_ticks >= quiet and not self._is_closed:
+                self._quiet_ticks = 0
+                yield []
+
+    def tick(self, *, is_interrupted: bool) -> None:
+        """A second has passed; with an interruption, live entries may have been missed.
+
+        A client that takes nothing at all for long is given up (`on_stuck`).
+        """
+        self._quiet_ticks += 1
+        self._sending_ticks = self._sending_ticks + 1 if self.is_sending else 0
+        if self._sending_ticks == STUCK_TICKS:
+            self.on_stuck()
+        self._is_behind = self._is_behind or is_interrupted
+        self._news.set()
+
+    def close(self) -> None:
+        """End without an error: the client has gone, or shall come back by number."""
+        self._end(None)
+
+    def _admit(self, frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
+        """What follows on without a gap, and the rest."""
+        admitted: list[Frame] = []
+        for index, frame in enumerate(frames):
+            place = self._order.admit(frame)
+            if place is Place.GAP:
+                return admitted, frames[index:]
+            if place is Place.NEXT:
+                self._quiet_ticks = 0
+                admitted.append(frame)
+                if frame.type == self._source.last_type:
+                    self._end(None)
+        return admitted, []
+
+    async def _repair(self, refused: list[Frame]) -> AsyncIterator[list[Frame]]:
+        for wait_s in _WAITS_S:
+            self._is_behind = False
+            async for frames in self._catch_up(None):
+                yield frames
+            admitted, refused = self._admit(refused)
+            if admitted:
+                yield admitted
+            if not refused or self._is_closed:
+                return
+            await asyncio.sleep(wait_s)
+        self._end(UnavailableError("a part of the journal is missing; come back for it"))
+
+    async def _catch_up(self, page: Page | None) -> AsyncIterator[list[Frame]]:
+        while not self._is_closed:
+            page = page or await self._ask()
+            if page is None:
+                return
+            admitted, refused = self._admit(page.frames)
+            if admitted:
+                yield admitted
+            if page.is_over:
+                self._end(None)
+            if refused or not page.has_more:
+                return
+            page = None
+
+    async def _ask(self) -> Page | None:
+        """A piece of history; a service that restarts is waited for, for some seconds."""
+        for wait_s in _WAITS_S:
+            try:
+                return await self._source.history(self._order.sent)
+            except UnavailableError as exc:
+                failure: AppError = exc
+            except AppError as exc:
+                self._end(exc)
+            if self._is_closed:
+                return None
+            await asyncio.sleep(wait_s)
+        self._end(failure)
+        return None
+
+    def _end(self, error: AppError | None) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self.error = error
+            self._live, self._live_bytes = [], 0
+        self._news.set()
+
+
+class Viewers:
+    """Everybody who follows a journal through this process."""
+
+    def __init__(self, journals: Journals, *, limit_bytes: int) -> None:
+        self._journals = journals
+        self._limit = limit_bytes
+        self._open: dict[Viewer, Subscription] = {}
+        self._is_draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def open(self, source: Source, *, after: int) -> Viewer:
+        """A viewer that stands in the journal; the caller closes it.
+
+        The first piece of history is there already, so a journal that is not the caller's is
+        refused before anything of it is sent.
+        """
+        if self._is_draining:
+            message = "this process is about to stop; come back"
+            raise UnavailableError(message)
+        viewer = Viewer(source, after=after, limit_bytes=self._limit)
+        self._open[viewer] = await self._journals.follow(source.subject, viewer.on_lines)
+        try:
+            await viewer.begin()
+        except BaseException:
+            await self.close(viewer)
+            raise
+        return viewer
+
+    async def close(self, viewer: Viewer) -> None:
+        viewer.close()
+        subscription = self._open.pop(viewer, None)
+        if subscription is not None:
+            await subscription.unsubscribe()
+
+    def drain(self) -> None:
+        """Take no new viewer and end all; each client comes back by number, elsewhere or later."""
+        self._is_draining = True
+        for viewer in list(self._open):
+            viewer.close()
+
+    async def watch(self) -> None:
+        """Tell the viewers, for ever, that time passes and when the bus was interrupted."""
+        seen = self._journals.interruptions
+        while True:
+            await asyncio.sleep(TICK.total_seconds())
+            now = self._journals.interruptions
+            for viewer in list(self._open):
+                viewer.tick(is_interrupted=now != seen)
+            seen = now

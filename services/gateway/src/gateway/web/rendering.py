@@ -1,0 +1,106 @@
+"""Templates into responses, with the policy that lets a page load and run only what is ours."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from common.clock import utc_now
+from gateway.web import markdown
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def page(template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    html = TEMPLATES.get_template(template).render(**context)
+    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": POLICY})
+
+
+def macro(template: str, name: str) -> Callable[..., Markup]:
+    """A piece of a page, to be sent by itself."""
+    found: Callable[..., Markup] = getattr(TEMPLATES.get_template(template).module, name)
+    return found
+
+
+def partial(target: str, html: str, *, swap: str = "outerMorph") -> str:
+    """An update of one element of a page that is open."""
+    return f'<hx-partial hx-target="{target}" hx-swap="{swap}">{html}</hx-partial>'
+
+
+def skill_url(owner: str, repo: str, path: str, name: str) -> str:
+    """The page of a skill; the root of a repository goes by its name."""
+    return f"/{quote(owner)}/{quote(repo)}/{quote(path or name)}"
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago, in the largest unit."""
+    if moment is None:
+        return "never"
+    seconds = int((utc_now() - moment).total_seconds())
+    for size, unit in _UNITS:
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def size(count: int) -> str:
+    if count < 1024:
+        return f"{count} B"
+    if count < 1024 * 1024:
+        return f"{count / 1024:.1f} kB"
+    return f"{count / 1024 / 1024:.1f} MB"
+
+
+def seconds(duration: float | None) -> str:
+    if duration is None:
+        return ""
+    return f"{duration * 1000:.0f} ms" if duration < 1 else f"{duration:.1f} s"
+
+
+@lru_cache
+def asset(name: str) -> str:
+    """A static file's address; it changes with the content, so it is kept for ever."""
+    content = (STATIC / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"asset": asset, "skill_url": skill_url}
+    environment.filters |= {
+        "ago": ago,
+        "size": size,
+        "seconds": seconds,
+        "pretty": _pretty,
+        "markdown": markdown.render,
+    }
+    return environment
+
+
+TEMPLATES = _templates()

@@ -1,0 +1,86 @@
+"""The gateway over ASGI with fakes of its ports."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from common.clock import utc_now
+from common.contracts.keys import RESOLVE_OWNER, Owner, ResolveOwner
+from common.testing.bus import FakeJournals, FakeServices
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gateway.adapters.local_issuer import LocalIssuer
+from gateway.adapters.tokens import IssuerVerifier
+from gateway.endpoints.dependencies import Edge
+from gateway.main import application
+from gateway.model.identity import LOCAL_USER
+from gateway.service.identity import Authenticator, Owners
+from gateway.service.viewing import Viewers
+from gateway.settings import Settings
+from starlette.types import ASGIApp
+
+ISSUER = "http://127.0.0.1:8000/local-issuer"
+OWNERS = {"local": "own_" + "l" * 20, "alice": "own_" + "a" * 20, "bob": "own_" + "b" * 20}
+
+
+def owner_of(request: ResolveOwner) -> Owner:
+    return Owner(owner_id=OWNERS[request.subject], created_at=utc_now())
+
+
+@pytest.fixture
+def services() -> FakeServices:
+    services = FakeServices()
+    services.answer(RESOLVE_OWNER, owner_of)
+    return services
+
+
+@pytest.fixture
+def journals() -> FakeJournals:
+    return FakeJournals()
+
+
+@pytest.fixture(scope="session")
+def issuer_key() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def viewers(journals: FakeJournals) -> Viewers:
+    return Viewers(journals, limit_bytes=64 * 1024)
+
+
+@pytest.fixture
+def edge(services: FakeServices, viewers: Viewers, issuer_key: Ed25519PrivateKey) -> Edge:
+    issuer = LocalIssuer(ISSUER, issuer_key)
+    verifier = IssuerVerifier(issuer, issuer=ISSUER, audience="tryskills")
+    return Edge(
+        services=services,
+        viewers=viewers,
+        authenticator=Authenticator(verifier, without_token=LOCAL_USER),
+        owners=Owners(services),
+        auth="local",
+        keepalive=timedelta(seconds=15),
+        local_issuer=issuer.published,
+    )
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings.model_validate({"NATS_URL": "nats://nowhere"})
+
+
+async def nothing() -> None:
+    """A dependency that answers."""
+
+
+@pytest.fixture
+def app(edge: Edge, settings: Settings) -> ASGIApp:
+    return application(edge, settings, {"nats": nothing})
+
+
+@pytest.fixture
+async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app)
+    base_url = "http://127.0.0.1:8000"
+    async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
+        yield client

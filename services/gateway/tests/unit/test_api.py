@@ -1,0 +1,425 @@
+"""Each route asks the right thing and passes the answer on."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from common.contracts import chat, keys, sandbox, skills
+from common.contracts.base import Empty
+from common.errors import (
+    AppError,
+    ConflictError,
+    ErrorCode,
+    ForbiddenError,
+    GoneError,
+    InternalError,
+    NotFoundError,
+    RateLimitedError,
+)
+from common.testing.bus import FakeServices
+
+AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+OWNER = "own_" + "l" * 20
+LAUNCH_ID = "lau_" + "1" * 20
+SESSION_ID = "ses_" + "2" * 20
+TURN_ID = "tur_" + "3" * 20
+DIGEST = "sha256:" + "a" * 64
+
+SKILL = sandbox.LaunchSkill(
+    ref="a/b/c",
+    owner="a",
+    repo="b",
+    commit="0" * 40,
+    path="c",
+    name="c",
+    digest=DIGEST,
+    directory="a--b--c",
+)
+LAUNCH = sandbox.Launch(
+    id=LAUNCH_ID,
+    ref="a/b/c",
+    path=None,
+    state=sandbox.LaunchState.PENDING,
+    phases=[],
+    skill=SKILL,
+    created_at=AT,
+)
+SANDBOX = sandbox.Sandbox(
+    state=sandbox.SandboxState.ACTIVE,
+    retention=sandbox.Retention(stop_minutes=30, archive_minutes=60, delete_minutes=90),
+)
+SESSION = chat.Session(
+    id=SESSION_ID,
+    title="Hello",
+    skill=SKILL,
+    launch_id=LAUNCH_ID,
+    created_at=AT,
+    updated_at=AT,
+)
+TURN = chat.Turn(
+    id=TURN_ID, session_id=SESSION_ID, state=chat.TurnState.PENDING, text="hi", created_at=AT
+)
+APPROVAL = chat.Approval(
+    id="apr_1",
+    session_id=SESSION_ID,
+    turn_id=TURN_ID,
+    state=chat.ApprovalState.DELIVERED,
+    command="rm -r /",
+    expires_at=AT,
+)
+SECRET = keys.SecretMetadata(
+    name="OPENAI_API_KEY", skill=None, last_four="1234", version=1, set_at=AT
+)
+RECEIPT = sandbox.Receipt(
+    launch_id=LAUNCH_ID,
+    skill=SKILL,
+    path=sandbox.LaunchPath.INSTANT,
+    sandbox_id="s",
+    image="i",
+    agent="hermes",
+    provider="demo",
+    model="demo",
+    verified_at=AT,
+)
+RESOLVED = skills.ResolvedSkill(
+    ref="a/b/c",
+    owner="a",
+    repo="b",
+    commit="0" * 40,
+    path="c",
+    name="c",
+    description="d",
+    digest=DIGEST,
+    files=[],
+    total_bytes=0,
+    report=skills.SafetyReport(verdict=skills.Verdict.CLEAR),
+    resolved_at=AT,
+)
+REPOSITORY = skills.RepositorySkills(owner="a", repo="b", commit="0" * 40, skills=[])
+CHOSEN = keys.OwnerSettings(provider="demo", model="demo")
+
+O = {"owner_id": OWNER}  # noqa: E741 (a column of the table below)
+L = {**O, "launch_id": LAUNCH_ID}
+S = {**O, "session_id": SESSION_ID}
+T = {**S, "turn_id": TURN_ID}
+
+# method, path, body, contract, reply, what the service is asked, status
+ROUTES: list[tuple[str, str, Any, Any, Any, dict[str, Any], int]] = [
+    (
+        "GET",
+        "/api/skills/resolve?ref=a/b",
+        None,
+        skills.RESOLVE,
+        RESOLVED,
+        {"ref": "a/b"},
+        200,
+    ),
+    (
+        "GET",
+        "/api/repos/a/b/skills?ref=main",
+        None,
+        skills.LIST_REPOSITORY,
+        REPOSITORY,
+        {"owner": "a", "repo": "b", "ref": "main"},
+        200,
+    ),
+    (
+        "POST",
+        "/api/launches",
+        {"ref": "a/b/c", "digest": DIGEST, "report_ack": DIGEST},
+        sandbox.START_LAUNCH,
+        LAUNCH,
+        {**O, "ref": "a/b/c", "digest": DIGEST, "report_ack": DIGEST, "idempotency_key": "once"},
+        202,
+    ),
+    ("GET", f"/api/launches/{LAUNCH_ID}", None, sandbox.GET_LAUNCH, LAUNCH, L, 200),
+    ("DELETE", f"/api/launches/{LAUNCH_ID}", None, sandbox.CANCEL_LAUNCH, LAUNCH, L, 202),
+    ("GET", f"/api/launches/{LAUNCH_ID}/receipt", None, sandbox.GET_RECEIPT, RECEIPT, L, 200),
+    ("GET", "/api/trials", None, sandbox.LIST_TRIALS, sandbox.TrialList(trials=[]), O, 200),
+    ("GET", "/api/sandbox", None, sandbox.GET_SANDBOX, SANDBOX, O, 200),
+    ("POST", "/api/sandbox/heartbeat", None, sandbox.HEARTBEAT, SANDBOX, O, 200),
+    ("POST", "/api/sandbox/stop", None, sandbox.STOP_SANDBOX, SANDBOX, O, 202),
+    ("DELETE", "/api/sandbox", None, sandbox.DELETE_SANDBOX, SANDBOX, O, 202),
+    (
+        "DELETE",
+        "/api/sandbox/skills/a--b--c",
+        None,
+        sandbox.REMOVE_SKILL,
+        SANDBOX,
+        {**O, "directory": "a--b--c"},
+        200,
+    ),
+    (
+        "POST",
+        "/api/sessions",
+        {"launch_id": LAUNCH_ID},
+        chat.CREATE_SESSION,
+        SESSION,
+        {**L, "idempotency_key": "once"},
+        201,
+    ),
+    (
+        "GET",
+        "/api/sessions?q=hello",
+        None,
+        chat.LIST_SESSIONS,
+        chat.SessionList(sessions=[SESSION]),
+        {**O, "query": "hello"},
+        200,
+    ),
+    (
+        "GET",
+        f"/api/sessions/{SESSION_ID}",
+        None,
+        chat.GET_SESSION,
+        chat.SessionDetail(**SESSION.model_dump(), messages=[]),
+        S,
+        200,
+    ),
+    (
+        "PATCH",
+        f"/api/sessions/{SESSION_ID}",
+        {"title": "New"},
+        chat.RENAME_SESSION,
+        SESSION,
+        {**S, "title": "New"},
+        200,
+    ),
+    ("DELETE", f"/api/sessions/{SESSION_ID}", None, chat.DELETE_SESSION, Empty(), S, 204),
+    (
+        "POST",
+        f"/api/sessions/{SESSION_ID}/turns",
+        {"text": "hi"},
+        chat.START_TURN,
+        TURN,
+        {**S, "text": "hi", "idempotency_key": "once"},
+        202,
+    ),
+    ("GET", f"/api/sessions/{SESSION_ID}/turns/{TURN_ID}", None, chat.GET_TURN, TURN, T, 200),
+    (
+        "POST",
+        f"/api/sessions/{SESSION_ID}/turns/{TURN_ID}/stop",
+        None,
+        chat.STOP_TURN,
+        TURN,
+        T,
+        202,
+    ),
+    (
+        "POST",
+        f"/api/sessions/{SESSION_ID}/approvals/apr_1",
+        {"choice": "once"},
+        chat.ANSWER_APPROVAL,
+        APPROVAL,
+        {**S, "approval_id": "apr_1", "choice": "once"},
+        200,
+    ),
+    ("GET", "/api/keys", None, keys.LIST_SECRETS, keys.SecretList(secrets=[SECRET]), O, 200),
+    (
+        "PUT",
+        "/api/keys/OPENAI_API_KEY",
+        {"value": "sk-1234", "skill": "a/b/c", "digest": DIGEST},
+        keys.PUT_SECRET,
+        SECRET,
+        {
+            **O,
+            "name": "OPENAI_API_KEY",
+            "value": "sk-1234",
+            "skill": "a/b/c",
+            "digest": DIGEST,
+        },
+        200,
+    ),
+    (
+        "DELETE",
+        "/api/keys/OPENAI_API_KEY?skill=a/b/c",
+        None,
+        keys.DELETE_SECRET,
+        Empty(),
+        {**O, "name": "OPENAI_API_KEY", "skill": "a/b/c"},
+        204,
+    ),
+    ("GET", "/api/settings", None, keys.GET_SETTINGS, CHOSEN, O, 200),
+    (
+        "PUT",
+        "/api/settings",
+        {"provider": "custom", "model": "m", "base_url": "http://localhost:11434/v1"},
+        keys.PUT_SETTINGS,
+        CHOSEN,
+        {**O, "provider": "custom", "model": "m", "base_url": "http://localhost:11434/v1"},
+        200,
+    ),
+]
+
+
+class TestRoutes:
+    @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route[0]} {route[1]}")
+    async def test_it_asks_the_service_and_passes_the_answer_on(
+        self,
+        client: httpx.AsyncClient,
+        services: FakeServices,
+        route: tuple[str, str, Any, Any, Any, dict[str, Any], int],
+    ) -> None:
+        method, path, body, rpc, reply, asked, status = route
+        services.answer(rpc, reply)
+
+        headers = {"Idempotency-Key": "once"}
+        response = await client.request(method, path, json=body, headers=headers)
+
+        assert response.status_code == status, response.text
+        assert services.asked[-1].model_dump(mode="json", exclude_none=True) == asked
+        if status != 204:
+            assert response.json() == reply.model_dump(mode="json")
+
+    async def test_what_is_made_says_where_it_is(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        services.answer(sandbox.START_LAUNCH, LAUNCH)
+        services.answer(chat.CREATE_SESSION, SESSION)
+
+        launch = await client.post("/api/launches", json={"ref": "a/b/c"})
+        session = await client.post("/api/sessions", json={"launch_id": LAUNCH_ID})
+
+        assert launch.headers["location"] == f"/api/launches/{LAUNCH_ID}"
+        assert session.headers["location"] == f"/api/sessions/{SESSION_ID}"
+
+    async def test_providers_are_known_by_name(self, client: httpx.AsyncClient) -> None:
+        found = (await client.get("/api/providers")).json()["providers"]
+
+        assert {"demo", "openrouter", "custom"} <= {provider["name"] for provider in found}
+
+    async def test_no_answer_ever_holds_a_key(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        services.answer(keys.PUT_SECRET, SECRET)
+
+        response = await client.put("/api/keys/OPENAI_API_KEY", json={"value": "sk-very-secret"})
+
+        assert "sk-very-secret" not in response.text + str(response.headers)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("error", "status", "extra"),
+        [
+            (
+                NotFoundError(
+                    "no such skill",
+                    code=ErrorCode.SKILL_NOT_FOUND,
+                    extra={"candidates": ["a/b/d"]},
+                ),
+                404,
+                {"candidates": ["a/b/d"]},
+            ),
+            (
+                ConflictError(
+                    "report",
+                    code=ErrorCode.REPORT_NOT_ACKNOWLEDGED,
+                    extra={"findings": []},
+                ),
+                409,
+                {"findings": []},
+            ),
+            (ForbiddenError("blocked", code=ErrorCode.SKILL_BLOCKED), 403, {}),
+            (GoneError("too late", code=ErrorCode.APPROVAL_EXPIRED), 410, {}),
+            (
+                RateLimitedError("busy", code=ErrorCode.QUOTA_EXCEEDED, retry_at=AT),
+                429,
+                {"retry_at": "2026-01-01T12:00:00Z"},
+            ),
+            (InternalError("something went wrong on our side"), 500, {}),
+        ],
+    )
+    async def test_a_services_error_reaches_the_caller_with_its_facts(
+        self,
+        client: httpx.AsyncClient,
+        services: FakeServices,
+        error: AppError,
+        status: int,
+        extra: dict[str, Any],
+    ) -> None:
+        services.answer(sandbox.START_LAUNCH, error)
+
+        response = await client.post("/api/launches", json={"ref": "a/b/c"})
+
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/problem+json"
+        body = response.json()
+        assert (body["code"], body["detail"]) == (error.code, error.detail)
+        assert {name: body[name] for name in extra} == extra
+
+    async def test_a_service_that_is_not_running_is_named(self, client: httpx.AsyncClient) -> None:
+        response = await client.get("/api/settings")
+
+        assert response.status_code == 503
+        assert response.json()["detail"] == "keys is not running"
+
+    async def test_a_bug_says_nothing_of_itself(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        def bug(_: keys.GetSettings) -> keys.OwnerSettings:
+            message = "secret detail"
+            raise ZeroDivisionError(message)
+
+        services.answer(keys.GET_SETTINGS, bug)
+
+        response = await client.get("/api/settings")
+
+        assert (response.status_code, response.json()["code"]) == (500, "internal")
+        assert "secret detail" not in response.text
+
+
+class TestIdempotencyKey:
+    @pytest.mark.parametrize("key", ["", "x" * 201])
+    async def test_a_strange_one_is_refused(self, client: httpx.AsyncClient, key: str) -> None:
+        headers = {"Idempotency-Key": key}
+
+        response = await client.post("/api/launches", json={"ref": "a/b"}, headers=headers)
+
+        assert response.status_code == 400
+
+
+class TestHealth:
+    async def test_alive_is_alive(self, client: httpx.AsyncClient, services: FakeServices) -> None:
+        services.down |= {"keys", "chat-proxy"}
+
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+
+    async def test_ready_when_every_dependency_answers(self, client: httpx.AsyncClient) -> None:
+        response = await client.get("/readyz")
+
+        assert (response.status_code, response.json()["status"]) == (200, "ready")
+
+    async def test_what_is_waited_for_is_named(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        services.down |= {"keys", "chat-proxy"}
+
+        response = await client.get("/readyz")
+
+        assert response.status_code == 503
+        assert response.json()["waiting_for"] == ["keys", "chat-proxy"]
+
+    async def test_metrics_name_routes_not_paths(self, client: httpx.AsyncClient) -> None:
+        await client.get("/api/sessions/ses_private")
+
+        text = (await client.get("/metrics")).text
+
+        assert 'route="/api/sessions/{session_id}"' in text
+        assert "ses_private" not in text
+
+
+class TestDocuments:
+    async def test_openapi_names_every_route_with_its_errors(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+
+        assert len(paths) > 20
+        for path, methods in paths.items():
+            for method, operation in methods.items():
+                assert "default" in operation["responses"] or path == "/api/providers", (
+                    method,
+                    path,
+                )

@@ -1,0 +1,31 @@
+"""`python -m keys` serves; `python -m keys rotate` wraps all data keys with the current master
+key.
+"""
+
+import asyncio
+import logging
+import sys
+
+from common import telemetry
+
+from keys.main import SERVICE, run, run_rotation
+from keys.settings import Settings
+
+logger = logging.getLogger(SERVICE)
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["rotate"]):
+        sys.stderr.write("usage: python -m keys [rotate]\n")
+        return 2
+    settings = Settings()
+    telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    if arguments:
+        logger.info("%d data keys wrapped anew", asyncio.run(run_rotation(settings)))
+    else:
+        asyncio.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The collections of this service, a file each."""

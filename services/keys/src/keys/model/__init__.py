@@ -1,0 +1,1 @@
+"""What an owner keeps here, and how it is sealed: pure."""

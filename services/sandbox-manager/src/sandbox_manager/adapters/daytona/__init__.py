@@ -1,0 +1,1 @@
+"""Daytona: the only place that imports its SDK (1.7 s, so nothing else does)."""

@@ -1,0 +1,1 @@
+"""The store: a repository per collection, entities in and out, never documents."""

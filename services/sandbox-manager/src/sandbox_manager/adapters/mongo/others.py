@@ -1,0 +1,70 @@
+"""`acknowledgements`, `orphans` and `leases`."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from common.mongo import Collection
+from pymongo.errors import DuplicateKeyError
+
+from sandbox_manager.ports import Acknowledgements, Leadership, Orphans
+
+ACKNOWLEDGEMENTS = "acknowledgements"
+ORPHANS = "orphans"
+LEASES = "leases"
+
+_RECONCILER = "reconciler"
+
+
+class MongoAcknowledgements(Acknowledgements):
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    async def add(self, owner_id: str, digest: str, now: datetime) -> None:
+        await self._collection.update_one(
+            {"_id": f"{owner_id}:{digest}"},
+            {"$setOnInsert": {"owner_id": owner_id, "digest": digest, "at": now}},
+            upsert=True,
+        )
+
+    async def has(self, owner_id: str, digest: str) -> bool:
+        found = await self._collection.find_one({"_id": f"{owner_id}:{digest}"}, {"_id": 1})
+        return found is not None
+
+
+class MongoOrphans(Orphans):
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    async def seen(self, sandbox_id: str, now: datetime) -> datetime:
+        await self._collection.update_one(
+            {"_id": sandbox_id}, {"$setOnInsert": {"since": now}}, upsert=True
+        )
+        document = await self._collection.find_one({"_id": sandbox_id})
+        since = document["since"] if document is not None else now
+        return since if isinstance(since, datetime) else now
+
+    async def forget_others(self, sandbox_ids: Sequence[str]) -> None:
+        await self._collection.delete_many({"_id": {"$nin": list(sandbox_ids)}})
+
+
+class MongoLeadership(Leadership):
+    """A lease with an end: the holder renews it each time it asks, another takes it when it ran
+    out.
+    """
+
+    def __init__(self, collection: Collection, worker: str, ttl: timedelta) -> None:
+        self._collection = collection
+        self._worker = worker
+        self._ttl = ttl
+
+    async def is_leader(self, now: datetime) -> bool:
+        mine_or_free = {"$or": [{"holder": self._worker}, {"until": {"$lte": now}}]}
+        try:
+            done = await self._collection.update_one(
+                {"_id": _RECONCILER, **mine_or_free},
+                {"$set": {"holder": self._worker, "until": now + self._ttl}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return False
+        return done.matched_count == 1 or done.upserted_id is not None

@@ -1,0 +1,74 @@
+"""`sandboxes`: one document per owner, never removed."""
+
+import contextlib
+from collections.abc import Sequence
+
+from common.contracts.events import OutgoingEvent
+from common.contracts.sandbox import SandboxState
+from common.mongo import Collection, Document
+from common.outbox import OUTBOX_INDEX
+from pymongo import ASCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError
+
+from sandbox_manager.adapters.mongo.records import Versioned, to_document
+from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.ports import SandboxChange, Sandboxes
+
+SANDBOXES = "sandboxes"
+SANDBOX_INDEXES = (
+    IndexModel([("state", ASCENDING)]),
+    IndexModel([("relay_tokens", ASCENDING)]),
+    OUTBOX_INDEX,
+)
+
+_EXISTING = {"state": {"$ne": SandboxState.ABSENT.value}}
+
+
+class MongoSandboxes(Sandboxes):
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._versioned = Versioned(collection, to_sandbox, "sandbox")
+
+    async def get(self, owner_id: str) -> Sandbox:
+        document = await self._collection.find_one({"_id": owner_id})
+        return to_sandbox(document) if document is not None else Sandbox(owner_id=owner_id)
+
+    async def apply(
+        self,
+        owner_id: str,
+        change: SandboxChange,
+        *,
+        known: Sandbox | None = None,
+        event: OutgoingEvent | None = None,
+    ) -> Sandbox | None:
+        async def read() -> Sandbox:
+            return await self._ensured(owner_id)
+
+        return await self._versioned.apply(known, read, change, [event] if event else [])
+
+    async def by_relay_token(self, sha256: str) -> Sandbox | None:
+        document = await self._collection.find_one({"relay_tokens": sha256})
+        return to_sandbox(document) if document is not None else None
+
+    async def existing(self) -> Sequence[Sandbox]:
+        return [to_sandbox(document) async for document in self._collection.find(_EXISTING)]
+
+    async def count_existing(self) -> int:
+        return await self._collection.count_documents(_EXISTING)
+
+    async def _ensured(self, owner_id: str) -> Sandbox:
+        document = await self._collection.find_one({"_id": owner_id})
+        if document is not None:
+            return to_sandbox(document)
+        absent = Sandbox(owner_id=owner_id)
+        fields = to_document(absent)
+        # Raised when another process stores it at the same moment.
+        with contextlib.suppress(DuplicateKeyError):
+            await self._collection.update_one(
+                {"_id": fields.pop("_id")}, {"$setOnInsert": fields}, upsert=True
+            )
+        return absent
+
+
+def to_sandbox(document: Document) -> Sandbox:
+    return Sandbox.model_validate({**document, "owner_id": document["_id"]})

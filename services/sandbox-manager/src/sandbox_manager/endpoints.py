@@ -1,0 +1,181 @@
+"""RPC subjects -> use cases: translate, decide nothing."""
+
+from common.contracts import sandbox as wire
+from common.contracts.base import Empty
+from common.messaging.loops import Hint
+from common.messaging.rpc import RpcServer
+from common.preview import SKIP_WARNING
+from pydantic import SecretStr
+
+from sandbox_manager.model.launch import Launch
+from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.ports import Retention
+from sandbox_manager.service.desk import trial_id
+from sandbox_manager.service.launching import Launching
+from sandbox_manager.service.lending import Lending, LentAgent
+from sandbox_manager.service.pool import Pool
+
+
+async def serve_launches(server: RpcServer, launching: Launching, events: Hint) -> None:
+    async def start_launch(request: wire.StartLaunch) -> wire.Launch:
+        launch = await launching.start(request)
+        events.give()
+        return launch_out(launch)
+
+    async def get_launch(request: wire.GetLaunch) -> wire.Launch:
+        return launch_out(await launching.get(request.owner_id, request.launch_id))
+
+    async def cancel_launch(request: wire.CancelLaunch) -> wire.Launch:
+        return launch_out(await launching.cancel(request.owner_id, request.launch_id))
+
+    async def get_entries(request: wire.GetLaunchEntries) -> wire.LaunchEntries:
+        launch = await launching.get(request.owner_id, request.launch_id)
+        entries = [entry for entry in launch.entries if entry.seq > request.after]
+        return wire.LaunchEntries(entries=entries, ended=launch.is_ended)
+
+    async def get_receipt(request: wire.GetLaunch) -> wire.Receipt:
+        return await launching.receipt(request.owner_id, request.launch_id)
+
+    async def list_trials(request: wire.OwnerRequest) -> wire.TrialList:
+        trials = await launching.trials(request.owner_id)
+        return wire.TrialList(trials=[trial_out(launch) for launch in trials])
+
+    await server.serve(wire.START_LAUNCH, start_launch)
+    await server.serve(wire.GET_LAUNCH, get_launch)
+    await server.serve(wire.CANCEL_LAUNCH, cancel_launch)
+    await server.serve(wire.GET_LAUNCH_ENTRIES, get_entries)
+    await server.serve(wire.GET_RECEIPT, get_receipt)
+    await server.serve(wire.LIST_TRIALS, list_trials)
+
+
+async def serve_pool(
+    server: RpcServer, pool: Pool, *, retention: Retention, isolation: str
+) -> None:
+    def out(sandbox: Sandbox) -> wire.Sandbox:
+        return sandbox_out(sandbox, retention=retention, isolation=isolation)
+
+    async def get_sandbox(request: wire.OwnerRequest) -> wire.Sandbox:
+        return out(await pool.get(request.owner_id))
+
+    async def heartbeat(request: wire.OwnerRequest) -> wire.Sandbox:
+        return out(await pool.heartbeat(request.owner_id))
+
+    async def stop_sandbox(request: wire.OwnerRequest) -> wire.Sandbox:
+        return out(await pool.stop(request.owner_id))
+
+    async def delete_sandbox(request: wire.OwnerRequest) -> wire.Sandbox:
+        return out(await pool.delete(request.owner_id))
+
+    async def remove_skill(request: wire.RemoveSkill) -> wire.Sandbox:
+        return out(await pool.remove_skill(request.owner_id, request.directory))
+
+    await server.serve(wire.GET_SANDBOX, get_sandbox)
+    await server.serve(wire.HEARTBEAT, heartbeat)
+    await server.serve(wire.STOP_SANDBOX, stop_sandbox)
+    await server.serve(wire.DELETE_SANDBOX, delete_sandbox)
+    await server.serve(wire.REMOVE_SKILL, remove_skill)
+
+
+async def serve_agents(server: RpcServer, lending: Lending) -> None:
+    async def acquire_agent(request: wire.AcquireAgent) -> wire.AgentEndpoint:
+        return agent_out(await lending.acquire(request))
+
+    async def acquire_raw_agent(request: wire.AcquireRawAgent) -> wire.RawAgentEndpoint:
+        lease, url, key = await lending.acquire_raw(request.owner_id)
+        return wire.RawAgentEndpoint(
+            use_lease_id=lease.id,
+            expires_at=lease.until,
+            url=SecretStr(url),
+            headers=_preview_headers(),
+            token=SecretStr(key),
+        )
+
+    async def renew_use(request: wire.RenewUse) -> wire.UseLease:
+        lease = await lending.renew(request.owner_id, request.use_lease_id)
+        return wire.UseLease(use_lease_id=lease.id, expires_at=lease.until)
+
+    async def release_use(request: wire.ReleaseUse) -> Empty:
+        await lending.release(request.owner_id, request.use_lease_id)
+        return Empty()
+
+    async def authorize_relay(request: wire.AuthorizeRelay) -> wire.RelayGrant:
+        sandbox = await lending.authorize_relay(request.token_sha256)
+        return wire.RelayGrant(owner_id=sandbox.owner_id, sandbox_id=_sandbox_id(sandbox))
+
+    await server.serve(wire.ACQUIRE_AGENT, acquire_agent)
+    await server.serve(wire.ACQUIRE_RAW_AGENT, acquire_raw_agent)
+    await server.serve(wire.RENEW_USE, renew_use)
+    await server.serve(wire.RELEASE_USE, release_use)
+    await server.serve(wire.AUTHORIZE_RELAY, authorize_relay)
+
+
+def launch_out(launch: Launch) -> wire.Launch:
+    return wire.Launch(
+        id=launch.id,
+        ref=launch.ref,
+        path=launch.path,
+        state=launch.state,
+        phases=list(launch.phases),
+        skill=launch.skill,
+        error=launch.error,
+        created_at=launch.created_at,
+        ended_at=launch.ended_at,
+    )
+
+
+def trial_out(launch: Launch) -> wire.Trial:
+    return wire.Trial(
+        id=trial_id(launch.id),
+        launch_id=launch.id,
+        skill=launch.skill,
+        path=launch.path,
+        state=launch.state,
+        duration_ms=launch.duration_ms,
+        error=launch.error,
+        created_at=launch.created_at,
+    )
+
+
+def sandbox_out(sandbox: Sandbox, *, retention: Retention, isolation: str) -> wire.Sandbox:
+    return wire.Sandbox(
+        state=sandbox.state,
+        sandbox_id=sandbox.provider_id,
+        image=sandbox.image,
+        created_at=sandbox.created_at,
+        last_heartbeat=sandbox.last_heartbeat,
+        skills=[
+            wire.InstalledSkill(skill=installed.skill, installed_at=installed.installed_at)
+            for installed in sandbox.skills.values()
+        ],
+        in_use=len(sandbox.leases),
+        launch_id=sandbox.lock.holder if sandbox.lock else None,
+        retention=wire.Retention(
+            stop_minutes=int(retention.stop.total_seconds() // 60),
+            archive_minutes=int(retention.archive.total_seconds() // 60),
+            delete_minutes=int(retention.delete.total_seconds() // 60),
+        ),
+        isolation=isolation,
+    )
+
+
+def agent_out(lent: LentAgent) -> wire.AgentEndpoint:
+    return wire.AgentEndpoint(
+        use_lease_id=lent.lease.id,
+        expires_at=lent.lease.until,
+        sandbox_id=_sandbox_id(lent.sandbox),
+        url=SecretStr(lent.url),
+        headers=_preview_headers(),
+        token=SecretStr(lent.token),
+        workspace=lent.workspace,
+        skill_directory=lent.skill_directory,
+        provider=lent.provider,
+        model=lent.model,
+    )
+
+
+def _preview_headers() -> dict[str, SecretStr]:
+    return {name: SecretStr(value) for name, value in SKIP_WARNING.items()}
+
+
+def _sandbox_id(sandbox: Sandbox) -> str:
+    return sandbox.provider_id or ""

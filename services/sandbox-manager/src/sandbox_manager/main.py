@@ -1,0 +1,238 @@
+"""Composition root: the only file that knows every other."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common import mongo
+from common.clock import utc_now
+from common.contracts.skills import BUNDLE_BUCKET
+from common.ids import new_id
+from common.messaging.events import EventPublisher
+from common.messaging.journal import Journal
+from common.messaging.loops import Hint, every
+from common.messaging.objects import ObjectBucket
+from common.outbox import ARCHIVE_INDEXES, OutboxRelay
+from common.preview import PreviewGuard, open_agent_http
+from common.running import Backbone, backbone, run_until_stopped
+
+from sandbox_manager.adapters.agents import PreviewAgents
+from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills
+from sandbox_manager.adapters.daytona.provider import DaytonaProvider, open_daytona
+from sandbox_manager.adapters.daytona.toolbox import Toolbox
+from sandbox_manager.adapters.inside.commands import InsideCommands
+from sandbox_manager.adapters.mongo.launches import LAUNCH_INDEXES, LAUNCHES, MongoLaunches
+from sandbox_manager.adapters.mongo.others import ACKNOWLEDGEMENTS, MongoAcknowledgements
+from sandbox_manager.adapters.mongo.sandboxes import SANDBOX_INDEXES, SANDBOXES, MongoSandboxes
+from sandbox_manager.adapters.probe import NoProbe
+from sandbox_manager.adapters.sealing import AesSealer
+from sandbox_manager.endpoints import serve_agents, serve_launches, serve_pool
+from sandbox_manager.model.config import ModelLimits
+from sandbox_manager.ports import Retention, Source, StepProbe
+from sandbox_manager.service.background import Background
+from sandbox_manager.service.caring import AgentCare
+from sandbox_manager.service.configuring import Configs
+from sandbox_manager.service.creating import CreatePolicy, Creation
+from sandbox_manager.service.desk import Records
+from sandbox_manager.service.driving import LaunchDriver
+from sandbox_manager.service.gate import Gate
+from sandbox_manager.service.installing import Installation
+from sandbox_manager.service.launching import Launching
+from sandbox_manager.service.lending import Lending
+from sandbox_manager.service.pool import Pool
+from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.removing import Removal
+from sandbox_manager.service.takeover import Takeover
+from sandbox_manager.settings import Settings
+
+SERVICE = "sandbox-manager"
+EVENTS = "events"
+
+_OUTBOX_EVERY = timedelta(seconds=1)
+_TAKEOVER_EVERY = timedelta(seconds=10)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is wired once and used in several places."""
+
+    launching: Launching
+    pool: Pool
+    lending: Lending
+    takeover: Takeover
+
+
+async def run(settings: Settings, probe: StepProbe | None = None) -> None:
+    """Serve until told to stop; what is under way then is given to another process."""
+    guard = PreviewGuard(settings.preview_domains)
+    async with (
+        open_daytona(settings.daytona_api_url, settings.daytona_api_key.get_secret_value()) as sdk,
+        backbone(
+            settings,
+            SERVICE,
+            health_host=settings.health_host,
+            health_port=settings.health_port,
+            checks={"daytona": DaytonaProvider(sdk, guard).ping},
+        ) as connections,
+    ):
+        await mongo.ensure_indexes(connections.database, INDEXES)
+        events = Hint()
+        provider = DaytonaProvider(sdk, guard)
+        async with wired(settings, connections, provider, guard, probe or NoProbe()) as parts:
+            await serve(settings, connections, parts, events)
+            await run_until_stopped(
+                every(_OUTBOX_EVERY, outbox_relay(connections).run_once, hint=events),
+                every(_TAKEOVER_EVERY, parts.takeover.claim_due),
+                every(_TAKEOVER_EVERY, parts.takeover.go_on),
+            )
+
+
+async def serve(settings: Settings, connections: Backbone, parts: Parts, events: Hint) -> None:
+    await serve_launches(connections.server, parts.launching, events)
+    await serve_pool(
+        connections.server,
+        parts.pool,
+        retention=retention(settings),
+        isolation=settings.isolation,
+    )
+    await serve_agents(connections.server, parts.lending)
+
+
+@asynccontextmanager
+async def wired(
+    settings: Settings,
+    connections: Backbone,
+    provider: DaytonaProvider,
+    guard: PreviewGuard,
+    probe: StepProbe,
+) -> AsyncIterator[Parts]:
+    database, key, worker = connections.database, settings.key(), new_id("wrk")
+    sandboxes = MongoSandboxes(database[SANDBOXES])
+    launches = MongoLaunches(database[LAUNCHES])
+    inside = InsideCommands(Toolbox(provider))
+    skills = BusSkills(connections.rpc, ObjectBucket(connections.jetstream, BUNDLE_BUCKET))
+    journal = BusJournal(Journal(connections.nats, connections.jetstream))
+    configs = Configs(
+        BusKeys(connections.rpc),
+        secret=key,
+        relay_url=settings.relay_public_url,
+        limits=ModelLimits(settings.context_length, settings.max_tokens),
+    )
+    async with open_agent_http() as http, Background() as background:
+        preparation = Preparation(
+            provider=provider,
+            inside=inside,
+            agents=PreviewAgents(http, guard),
+            skills=skills,
+            configs=configs,
+            sealer=AesSealer(key),
+            clock=utc_now,
+            agent_start=settings.agent_start,
+        )
+        care = AgentCare(
+            provider=provider,
+            inside=inside,
+            sandboxes=sandboxes,
+            preparation=preparation,
+            clock=utc_now,
+        )
+        removal = Removal(provider=provider, sandboxes=sandboxes, clock=utc_now)
+        driver = LaunchDriver(
+            records=Records(launches, sandboxes, journal),
+            provider=provider,
+            configs=configs,
+            preparation=preparation,
+            creation=Creation(
+                provider=provider,
+                inside=inside,
+                sandboxes=sandboxes,
+                preparation=preparation,
+                policy=create_policy(settings),
+            ),
+            installation=Installation(preparation=preparation, configs=configs, care=care),
+            removal=removal,
+            agent=settings.hermes,
+            clock=utc_now,
+            probe=probe,
+        )
+        pool = Pool(
+            sandboxes=sandboxes,
+            provider=provider,
+            inside=inside,
+            removal=removal,
+            background=background,
+            tab_limit=settings.tab_limit,
+            clock=utc_now,
+        )
+        yield Parts(
+            launching=Launching(
+                worker=worker,
+                launches=launches,
+                sandboxes=sandboxes,
+                skills=skills,
+                journal=journal,
+                configs=configs,
+                preparation=preparation,
+                gate=Gate(
+                    MongoAcknowledgements(database[ACKNOWLEDGEMENTS]),
+                    allowed=settings.allowed_digests(),
+                ),
+                driver=driver,
+                background=background,
+                most_launches=settings.most_launches,
+                agent=settings.hermes,
+                clock=utc_now,
+            ),
+            pool=pool,
+            lending=Lending(
+                sandboxes=sandboxes,
+                inside=inside,
+                preparation=preparation,
+                configs=configs,
+                care=care,
+                pool=pool,
+                most_leases=settings.most_turns,
+                clock=utc_now,
+            ),
+            takeover=Takeover(
+                worker=worker,
+                launches=launches,
+                sandboxes=sandboxes,
+                driver=driver,
+                removal=removal,
+                background=background,
+                clock=utc_now,
+            ),
+        )
+
+
+def create_policy(settings: Settings) -> CreatePolicy:
+    ways = (
+        (Source.SNAPSHOT, settings.snapshot),
+        (Source.IMAGE, settings.image),
+        (Source.BARE, settings.bare_image),
+    )
+    return CreatePolicy(
+        deployment_id=settings.deployment_id,
+        sources=[(source, image) for source, image in ways if image],
+        retention=retention(settings),
+        most_sandboxes=settings.most_sandboxes,
+        hermes=settings.hermes,
+    )
+
+
+def retention(settings: Settings) -> Retention:
+    return Retention(settings.stop_after, settings.archive_after, settings.delete_after)
+
+
+def outbox_relay(connections: Backbone) -> OutboxRelay:
+    database = connections.database
+    return OutboxRelay(
+        [database[SANDBOXES], database[LAUNCHES]],
+        database[EVENTS],
+        EventPublisher(connections.jetstream),
+    )
+
+
+INDEXES = {SANDBOXES: SANDBOX_INDEXES, LAUNCHES: LAUNCH_INDEXES, EVENTS: ARCHIVE_INDEXES}

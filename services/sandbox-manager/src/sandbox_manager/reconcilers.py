@@ -1,0 +1,47 @@
+"""Loops -> use cases."""
+
+import logging
+
+from prometheus_client import Gauge
+
+from common.clock import Clock
+from sandbox_manager.model.balance import Balance
+from sandbox_manager.ports import Leadership
+from sandbox_manager.service.reconciling import Reconciliation
+
+logger = logging.getLogger(__name__)
+
+SANDBOXES = Gauge(
+    "tryskills_sandboxes", "Sandboxes at the provider, by what explains them", ["kind"]
+)
+
+
+class Reconciler:
+    """One turn a minute, by one process of all: `run_once` is all there is to it."""
+
+    def __init__(
+        self, reconciliation: Reconciliation, leadership: Leadership, clock: Clock
+    ) -> None:
+        self._reconciliation = reconciliation
+        self._leadership = leadership
+        self._clock = clock
+
+    async def run_once(self) -> int:
+        """Never says that it did something: the next look is a minute away, not at once."""
+        if not await self._leadership.is_leader(self._clock()):
+            return 0
+        survey = await self._reconciliation.survey()
+        publish(survey.balance)
+        for finding in survey.findings:
+            await self._reconciliation.act(finding)
+        return 0
+
+
+def publish(balance: Balance) -> None:
+    """The balance, as metrics and in the log where it does not hold."""
+    SANDBOXES.labels(kind="billed").set(balance.billed)
+    SANDBOXES.labels(kind="recorded").set(balance.recorded)
+    SANDBOXES.labels(kind="explained").set(balance.explained)
+    SANDBOXES.labels(kind="unexplained").set(balance.unexplained)
+    if balance.unexplained != 0:
+        logger.warning("the balance does not hold: %s", balance)

@@ -1,0 +1,1 @@
+"""Use cases: launches, the owner's sandbox, the agent's endpoint, reconciliation."""

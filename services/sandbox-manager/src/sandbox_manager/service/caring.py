@@ -1,0 +1,132 @@
+"""Bringing an agent up, whoever needs it: a launch, or a turn that finds the sandbox asleep.
+
+The caller holds the agent's slot as `right`; `step` lets a launch tell and repeat each step.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from common.clock import Clock
+from common.contracts.events import SANDBOX_STARTED
+from common.contracts.sandbox import SandboxState
+
+from sandbox_manager.errors import AgentLostError, SandboxGoneError, SandboxStoppedError
+from sandbox_manager.model.plan import AGENT_PORT, is_preview_fresh
+from sandbox_manager.model.sandbox import AGENT_SLOT, Right, Sandbox
+from sandbox_manager.model.steps import Step
+from sandbox_manager.model.provided import ProvidedState
+from sandbox_manager.ports import Inside, Sandboxes, SandboxProvider
+from sandbox_manager.service.configuring import Wanted
+from sandbox_manager.service.creating import sandbox_event
+from sandbox_manager.service.preparing import Changes, Preparation
+
+RunStep = Callable[[Step, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
+
+async def plainly(_: Step, call: Callable[[], Awaitable[Any]]) -> Any:
+    """A step that nobody watches."""
+    return await call()
+
+
+class AgentCare:
+    def __init__(
+        self,
+        *,
+        provider: SandboxProvider,
+        inside: Inside,
+        sandboxes: Sandboxes,
+        preparation: Preparation,
+        clock: Clock,
+    ) -> None:
+        self._provider = provider
+        self._inside = inside
+        self._sandboxes = sandboxes
+        self._preparation = preparation
+        self._clock = clock
+
+    async def woken(self, sandbox: Sandbox, right: Right, step: RunStep = plainly) -> Sandbox:
+        """The sandbox runs again; its agent does not yet."""
+        if sandbox.state is not SandboxState.STOPPED:
+            return sandbox
+        sandbox_id = sandbox.provider_id or ""
+        await step(Step.START_SANDBOX, lambda: self._provider.start(sandbox_id))
+        event = sandbox_event(SANDBOX_STARTED, sandbox, SandboxState.ACTIVE, self._clock())
+        changed = await self._sandboxes.apply(
+            sandbox.owner_id, lambda record: record.woken(right, self._clock()), event=event
+        )
+        return there(changed)
+
+    async def restarted(
+        self, sandbox: Sandbox, right: Right, wanted: Wanted, step: RunStep = plainly
+    ) -> Sandbox:
+        """A new process with today's variables; its address is signed where it is old."""
+        process, changes = await step(
+            Step.CONFIGURE, lambda: self._preparation.configure(sandbox, wanted, None)
+        )
+        changes |= await step(
+            Step.START_AGENT, lambda: self._preparation.start_agent(sandbox, process)
+        )
+        changed = await self.under_slot(sandbox, right, changes)
+        await self._preparation.end_process(sandbox, sandbox.agent_process)
+        changed = await self.signed(changed, AGENT_PORT, step)
+        await step(Step.CHECK_AGENT, lambda: self._preparation.wait_for_agent(changed))
+        return changed
+
+    async def check_dead(self, sandbox: Sandbox) -> None:
+        """Raise unless the agent may be started again: the sandbox runs, and the process has died
+        or nobody uses it.
+        """
+        await self._check_running(sandbox)
+        look = await self._inside.look(sandbox.provider_id or "", directory=None, workspace=None)
+        if look.is_agent_alive and sandbox.live_leases(self._clock()):
+            message = "the agent does not answer while it works for another tab"
+            raise AgentLostError(message)
+
+    async def signed(self, sandbox: Sandbox, port: int, step: RunStep = plainly) -> Sandbox:
+        """With a fresh address for `port`."""
+        if is_preview_fresh(sandbox, port, self._clock()):
+            return sandbox
+        access = await step(Step.SIGN, lambda: self._preparation.sign(sandbox, port))
+        changed = await self._sandboxes.apply(
+            sandbox.owner_id,
+            lambda record: (
+                record.with_changes(previews={**record.previews, str(port): access})
+                if record.create_id == sandbox.create_id and record.state is SandboxState.ACTIVE
+                else None
+            ),
+        )
+        if changed is None:
+            message = "the sandbox was stopped meanwhile"
+            raise SandboxStoppedError(message)
+        return changed
+
+    async def under_slot(self, sandbox: Sandbox, right: Right, changes: Changes) -> Sandbox:
+        changed = await self._sandboxes.apply(
+            sandbox.owner_id, lambda record: record.under_hold(AGENT_SLOT, right, **changes)
+        )
+        return there(changed)
+
+    async def _check_running(self, sandbox: Sandbox) -> None:
+        """Ask the provider itself, and correct the record, before anything is done about it."""
+        same = sandbox.create_id
+        found = await self._provider.find(sandbox.provider_id or "")
+        if found is None:
+            await self._sandboxes.apply(
+                sandbox.owner_id, lambda now: now.found_gone() if now.create_id == same else None
+            )
+            message = "the sandbox no longer exists; launch the skill again"
+            raise SandboxGoneError(message)
+        if found.state is ProvidedState.STOPPED:
+            await self._sandboxes.apply(
+                sandbox.owner_id,
+                lambda now: now.found_stopped() if now.create_id == same else None,
+            )
+            message = "the sandbox was stopped; try again"
+            raise SandboxStoppedError(message)
+
+
+def there(sandbox: Sandbox | None) -> Sandbox:
+    if sandbox is None:
+        message = "the sandbox's record is gone"
+        raise AgentLostError(message)
+    return sandbox

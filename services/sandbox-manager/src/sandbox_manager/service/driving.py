@@ -1,0 +1,281 @@
+"""Driving a launch to its end.
+
+The worker plans from the record, does what the plan says, and plans again until nothing is left:
+whatever state it finds, after a crash or after another launch has changed things, it goes on from
+there.
+"""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from common.clock import Clock
+from common.contracts.sandbox import (
+    Failure,
+    LaunchPath,
+    LaunchState,
+    PhaseName,
+    Receipt,
+    SandboxState,
+)
+from common.errors import AppError, ErrorCode
+
+from sandbox_manager.errors import (
+    ClaimLostError,
+    CreateFailedError,
+    InstallFailedError,
+    SandboxGoneError,
+    SandboxStoppedError,
+)
+from sandbox_manager.model.launch import Launch
+from sandbox_manager.model.plan import PATHS, Create, Install, Instant, Wait, plan
+from sandbox_manager.model.sandbox import STALE_LOCK, Sandbox
+from sandbox_manager.model.steps import Step
+from sandbox_manager.model.provided import ProvidedState
+from sandbox_manager.ports import SandboxProvider, Sleep, StepProbe
+from sandbox_manager.service.configuring import Configs, Wanted
+from sandbox_manager.service.creating import Creation
+from sandbox_manager.service.desk import Desk, LaunchCancelledError, Records
+from sandbox_manager.service.installing import Installation
+from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.removing import Removal
+
+logger = logging.getLogger(__name__)
+
+_ROUNDS = 6
+_WAIT_POLL_S = 0.2
+_LONGEST_WAIT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class LaunchDriver:
+    records: Records
+    provider: SandboxProvider
+    configs: Configs
+    preparation: Preparation
+    creation: Creation
+    installation: Installation
+    removal: Removal
+    agent: str
+    clock: Clock
+    probe: StepProbe
+    renew_every: timedelta = timedelta(seconds=10)
+    sleep: Sleep = asyncio.sleep
+    _hints: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    async def drive(self, launch: Launch) -> None:
+        """Work on a launch this process has claimed, until it ends or the claim is lost."""
+        desk = Desk(
+            launch,
+            self.records,
+            clock=self.clock,
+            probe=self.probe,
+            sleep=self.sleep,
+        )
+        try:
+            await desk.tell_all()
+            await self._claimed(desk)
+        except ClaimLostError:
+            logger.info("launch %s: another worker drives it now", launch.id)
+        except asyncio.CancelledError:
+            await asyncio.shield(desk.give_back(self.clock()))
+            raise
+        except LaunchCancelledError as exc:
+            await self._end_badly(desk, LaunchState.CANCELLED, exc)
+        except AppError as exc:
+            await self._end_badly(desk, LaunchState.FAILED, exc)
+        except Exception as exc:
+            logger.exception("launch %s failed", launch.id)
+            await self._end_badly(desk, LaunchState.FAILED, exc)
+        finally:
+            self._hints.pop(launch.id, None)
+
+    async def _claimed(self, desk: Desk) -> None:
+        """Drive while the claim is renewed; whichever ends first ends the other."""
+        driving = asyncio.ensure_future(self._to_ready(desk))
+        renewing = asyncio.ensure_future(self._renew(desk))
+        try:
+            await asyncio.wait({driving, renewing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (driving, renewing):
+                if not task.done():
+                    task.cancel()
+            await asyncio.gather(driving, renewing, return_exceptions=True)
+        (renewing if driving.cancelled() else driving).result()
+
+    async def _renew(self, desk: Desk) -> None:
+        """Also where a cancellation is noticed: at once when it came to this process."""
+        hint = self._hints.setdefault(desk.launch.id, asyncio.Event())
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hint.wait(), self.renew_every.total_seconds())
+            hint.clear()
+            await desk.renew()
+
+    def hint(self, launch_id: str) -> None:
+        """Look at the launch's record now, if this process drives it."""
+        if launch_id in self._hints:
+            self._hints[launch_id].set()
+
+    async def _to_ready(self, desk: Desk) -> None:
+        problem: AppError | None = None
+        for _ in range(_ROUNDS):
+            try:
+                if await self._round(desk):
+                    return
+            except (SandboxGoneError, SandboxStoppedError) as exc:
+                logger.warning("launch %s: %s; planning again", desk.launch.id, exc.detail)
+                problem = exc
+                await self.resync(desk.owner_id)
+        raise problem or InstallFailedError("the sandbox keeps changing; try again")
+
+    async def _round(self, desk: Desk) -> bool:
+        """Plan, and do it. True: the launch has ended."""
+        launch, sandbox = desk.launch, await desk.sandbox()
+        if sandbox.lock is not None and sandbox.lock.holder == launch.id:
+            return await self._create(desk)
+        facts = await self.configs.facts(launch.owner_id)
+        wanted = self.configs.wanted_for(facts, sandbox, launch)
+        step = plan(sandbox, launch.skill, wanted.config_hash, self.clock())
+        if not isinstance(step, Create):
+            await self._tell_path(desk, PATHS.get(type(step)))
+        match step:
+            case Instant():
+                return await self._finish_if_up(desk, sandbox, wanted)
+            case Install():
+                await self.installation.run(desk, step)
+                return False
+            case Create():
+                await self.creation.check_quota(self.clock())
+                return await self._create(desk)
+            case Wait():
+                await self._wait(desk)
+                return False
+
+    async def _tell_path(self, desk: Desk, path: LaunchPath | None) -> None:
+        """A path once told stays the launch's unless more turns out to be needed."""
+        if path is not None and _is_more(path, desk.launch.path):
+            await desk.write(lambda launch: launch.planned(path, self.clock()))
+
+    async def _create(self, desk: Desk) -> bool:
+        sandbox = await desk.step(Step.LOCK, lambda: self.creation.lock(desk))
+        if sandbox is None:
+            return False
+        if sandbox.lock is not None and sandbox.lock.is_stale(self.clock()):
+            message = "no progress for five minutes"
+            raise CreateFailedError(message, code=ErrorCode.CREATE_LOCK_STALE)
+        await self._tell_path(desk, LaunchPath.CREATE)
+        facts = await self.configs.facts(desk.owner_id)
+        wanted = self.configs.wanted_for(facts, sandbox, desk.launch)
+        try:
+            async with asyncio.timeout(STALE_LOCK.total_seconds()):
+                await self.creation.run(desk, sandbox, wanted)
+        except TimeoutError as exc:
+            message = "the sandbox was not ready within five minutes"
+            raise CreateFailedError(message, code=ErrorCode.CREATE_LOCK_STALE) from exc
+        except (SandboxGoneError, SandboxStoppedError) as exc:
+            raise CreateFailedError(f"the new sandbox went away: {exc.detail}") from exc
+        return False
+
+    async def _wait(self, desk: Desk) -> None:
+        """Until the creation or deletion under way has ended."""
+        deadline = self.clock() + _LONGEST_WAIT
+        async with desk.phase(PhaseName.WAIT):
+            while (await desk.sandbox()).state in {SandboxState.CREATING, SandboxState.DELETING}:
+                if self.clock() >= deadline:
+                    message = "the sandbox was not ready in time; try again"
+                    raise CreateFailedError(message)
+                await self.sleep(_WAIT_POLL_S)
+
+    async def _finish_if_up(self, desk: Desk, sandbox: Sandbox, wanted: Wanted) -> bool:
+        """The record promises that nothing is left to do; the agent is asked before it is
+        believed.
+        """
+        if not await self.preparation.is_agent_up(sandbox):
+            await self.installation.run(desk, Install(write_config=False, wake=False))
+            return False
+        receipt = receipt_of(desk.launch, sandbox, wanted, agent=self.agent)
+        await desk.step(Step.FINISH, lambda: desk.end(LaunchState.READY, receipt=receipt))
+        return True
+
+    async def resync(self, owner_id: str) -> None:
+        """Bring the record to what the provider itself says of the sandbox."""
+        sandbox = await self.records.sandboxes.get(owner_id)
+        if sandbox.provider_id is None:
+            return
+        found = await self.provider.find(sandbox.provider_id)
+        same = sandbox.create_id
+        if found is None:
+            await self.records.sandboxes.apply(
+                owner_id, lambda now: now.found_gone() if now.create_id == same else None
+            )
+            await self.removal.run(owner_id)
+        elif found.state is ProvidedState.STOPPED:
+            await self.records.sandboxes.apply(
+                owner_id, lambda now: now.found_stopped() if now.create_id == same else None
+            )
+
+    async def _end_badly(self, desk: Desk, state: LaunchState, problem: Exception) -> None:
+        """Delete what a create made, then say why the launch ended."""
+        desk.close()
+        if isinstance(problem, AppError):
+            logger.warning(
+                "launch %s %s: %s",
+                desk.launch.id,
+                state,
+                problem.detail,
+                extra={"code": problem.code, "owner_id": desk.owner_id},
+            )
+        error = failure_of(problem) if state is LaunchState.FAILED else None
+        with contextlib.suppress(ClaimLostError):
+            try:
+                await self._abandon(desk)
+            except AppError as exc:
+                logger.warning("launch %s: left for the reconciler: %s", desk.launch.id, exc)
+            await desk.end(state, error=error)
+
+    async def _abandon(self, desk: Desk) -> None:
+        abandoned = await desk.change_sandbox(lambda sandbox: sandbox.abandoned(desk.right))
+        if abandoned is not None:
+            await self.removal.run(desk.owner_id)
+
+
+def _is_more(path: LaunchPath, than: LaunchPath | None) -> bool:
+    order = list(LaunchPath)
+    return than is None or order.index(path) > order.index(than)
+
+
+def notices(wanted: Wanted) -> list[str]:
+    """What a person should know about the skill's variables."""
+    missing = [
+        f"The skill asks for {name}, which is not set." for name in wanted.variables.missing
+    ]
+    refused = [
+        f"The variable {name} could change the agent itself and is left out."
+        for name in wanted.variables.refused
+    ]
+    return missing + refused
+
+
+def receipt_of(launch: Launch, sandbox: Sandbox, wanted: Wanted, *, agent: str) -> Receipt:
+    installed = sandbox.installed(launch.skill.directory)
+    return Receipt(
+        launch_id=launch.id,
+        skill=launch.skill,
+        path=launch.path or LaunchPath.INSTANT,
+        sandbox_id=sandbox.provider_id or "",
+        image=sandbox.image or "",
+        agent=agent,
+        provider=wanted.choice.provider,
+        model=wanted.choice.model,
+        verified_at=installed.installed_at if installed else launch.created_at,
+    )
+
+
+def failure_of(problem: Exception) -> Failure:
+    """The text of a bug stays inside."""
+    if isinstance(problem, AppError):
+        return Failure(code=problem.code, detail=problem.detail, retry_at=problem.retry_at)
+    return Failure(code=ErrorCode.INTERNAL, detail="something went wrong on our side")

@@ -1,0 +1,35 @@
+"""A person who left leaves nothing here."""
+
+from dataclasses import dataclass
+
+from common.clock import Clock
+from common.contracts.sandbox import SandboxState
+from sandbox_manager.errors import SandboxBusyError
+from sandbox_manager.ports import Acknowledgements, Launches, Sandboxes
+from sandbox_manager.service.removing import Removal
+
+
+@dataclass(frozen=True)
+class Erasing:
+    sandboxes: Sandboxes
+    launches: Launches
+    acknowledgements: Acknowledgements
+    removal: Removal
+    clock: Clock
+
+    async def erase(self, owner_id: str) -> None:
+        """Delete the sandbox whatever runs in it, then the records; may be asked again.
+
+        Raises SandboxBusyError while something is still under way: the event comes again.
+        """
+        for launch in await self.launches.newest(owner_id, 100):
+            if not launch.is_ended:
+                await self.launches.apply(launch.id, lambda record: record.cancel_requested())
+        changed = await self.sandboxes.apply(owner_id, lambda record: record.forced_out())
+        sandbox = changed or await self.sandboxes.get(owner_id)
+        if sandbox.state is SandboxState.CREATING or not await self.removal.run(owner_id):
+            message = "the sandbox is not gone yet"
+            raise SandboxBusyError(message)
+        await self.launches.forget(owner_id)
+        await self.acknowledgements.forget(owner_id)
+        await self.sandboxes.forget(owner_id)

@@ -1,0 +1,303 @@
+"""Lending the agent: its endpoint and a use-lease, given in one step.
+
+While a use-lease is live nobody stops, deletes or restarts. A sandbox that sleeps is woken for it,
+an agent that died is started again, and variables that wait for a restart get it before the lease,
+never during another one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common.clock import Clock
+from common.contracts.sandbox import AcquireAgent, SandboxState
+from common.errors import (
+    AppError,
+    ConflictError,
+    ErrorCode,
+    GoneError,
+    NotFoundError,
+    UnauthenticatedError,
+)
+from common.ids import new_id
+
+from sandbox_manager.errors import (
+    InstallFailedError,
+    QuotaExceededError,
+    SandboxBusyError,
+    SandboxStoppedError,
+)
+from sandbox_manager.model.config import WORK_ROOT
+from sandbox_manager.model.directory import SKILLS_ROOT
+from sandbox_manager.model.plan import AGENT_PORT, RAW_PORT
+from sandbox_manager.model.sandbox import AGENT_SLOT, Right, Sandbox, UseLease
+from sandbox_manager.ports import Inside, Sandboxes, Sleep
+from sandbox_manager.service.caring import AgentCare
+from sandbox_manager.service.configuring import Configs
+from sandbox_manager.service.pool import Pool
+from sandbox_manager.service.preparing import Preparation
+
+USE_TTL = timedelta(seconds=60)
+_HOLD_TTL = timedelta(seconds=90)
+_BUSY_WAIT = timedelta(seconds=20)
+_POLL_S = 0.2
+_RETRY = timedelta(seconds=10)
+_KEPT_WORKSPACES = 500
+
+
+@dataclass(frozen=True)
+class LentAgent:
+    lease: UseLease
+    sandbox: Sandbox
+    url: str
+    token: str
+    workspace: str
+    skill_directory: str
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Lending:
+    sandboxes: Sandboxes
+    inside: Inside
+    preparation: Preparation
+    configs: Configs
+    care: AgentCare
+    pool: Pool
+    most_leases: int
+    clock: Clock
+    sleep: Sleep = asyncio.sleep
+
+    async def acquire(self, request: AcquireAgent) -> LentAgent:
+        """Raises SANDBOX_NOT_FOUND or LAUNCH_NOT_READY where a new launch is needed."""
+        facts, sandbox = await asyncio.gather(
+            self.configs.facts(request.owner_id), self._running(request.owner_id)
+        )
+        _check_installed(sandbox, request)
+        lease, sandbox = await self._granted(sandbox, request.session_id, request.turn_id)
+        try:
+            await self._prepare(sandbox, request)
+        except AppError:
+            await self.release(request.owner_id, lease.id)
+            raise
+        self.pool.keep_running(sandbox)
+        return LentAgent(
+            lease=lease,
+            sandbox=sandbox,
+            url=self.preparation.url(sandbox, AGENT_PORT),
+            token=self.preparation.agent_token(sandbox),
+            workspace=_workspace(request.session_id),
+            skill_directory=f"{SKILLS_ROOT}/{request.skill_directory}",
+            provider=facts.settings.provider,
+            model=facts.settings.model,
+        )
+
+    async def acquire_raw(self, owner_id: str) -> tuple[UseLease, str, str]:
+        """A use-lease, the address and the key of Hermes' API server, started on demand."""
+        sandbox = await self._running(owner_id)
+        sandbox = await self.care.signed(sandbox, RAW_PORT)
+        if not await self.preparation.is_raw_up(sandbox):
+            async with self._agent_slot(owner_id) as right:
+                sandbox = await self._raw_started(owner_id, right)
+        lease, sandbox = await self._granted(sandbox, None, None)
+        url = self.preparation.url(sandbox, RAW_PORT)
+        return lease, url, self.preparation.raw_key(sandbox)
+
+    async def renew(self, owner_id: str, lease_id: str) -> UseLease:
+        now = self.clock()
+        until = now + USE_TTL
+        renewed = await self.sandboxes.apply(
+            owner_id, lambda sandbox: sandbox.renewed(lease_id, now=now, until=until)
+        )
+        if renewed is None:
+            message = "this use-lease has ended"
+            raise GoneError(message)
+        self.pool.keep_running(renewed)
+        return UseLease(id=lease_id, until=until)
+
+    async def release(self, owner_id: str, lease_id: str) -> None:
+        """A use-lease that has ended is not an error."""
+        await self.sandboxes.apply(owner_id, lambda sandbox: sandbox.unused(lease_id))
+
+    async def authorize_relay(self, sha256: str) -> Sandbox:
+        """Whose sandbox holds this token; the tokens of a deleted sandbox are gone with it."""
+        sandbox = await self.sandboxes.by_relay_token(sha256)
+        if sandbox is None or sandbox.state in {SandboxState.ABSENT, SandboxState.DELETING}:
+            message = "this relay token is not good (any more)"
+            raise UnauthenticatedError(message, code=ErrorCode.TOKEN_INVALID)
+        return sandbox
+
+    async def _running(self, owner_id: str) -> Sandbox:
+        """The owner's sandbox, running, its agent answering at a fresh address, nothing due."""
+        sandbox = await self.sandboxes.get(owner_id)
+        if sandbox.state is SandboxState.STOPPED:
+            sandbox = await self._in_agent_slot(owner_id, self._woken)
+        if sandbox.state is not SandboxState.ACTIVE:
+            raise _not_there(sandbox)
+        if sandbox.is_restart_due:
+            sandbox = await self._in_agent_slot(owner_id, self._restarted, alone=True)
+        sandbox = await self.care.signed(sandbox, AGENT_PORT)
+        if not await self.preparation.is_agent_up(sandbox):
+            sandbox = await self._in_agent_slot(owner_id, self._revived)
+        return sandbox
+
+    async def _granted(
+        self, sandbox: Sandbox, session_id: str | None, turn_id: str | None
+    ) -> tuple[UseLease, Sandbox]:
+        """The use-lease and the record it was written into, in one compare-and-set."""
+
+        def grant(record: Sandbox) -> Sandbox:
+            now = self.clock()
+            if len(record.live_leases(now)) >= self.most_leases:
+                raise QuotaExceededError(
+                    f"at most {self.most_leases} turns of one owner run at once",
+                    retry_at=now + _RETRY,
+                )
+            if record.create_id != sandbox.create_id:
+                message = "the sandbox is another one now"
+                raise SandboxStoppedError(message)
+            return record.granted(lease, now)
+
+        lease = UseLease(
+            id=new_id("use"),
+            until=self.clock() + USE_TTL,
+            session_id=session_id,
+            turn_id=turn_id,
+        )
+        granted = await self._while_busy(lambda: self.sandboxes.apply(sandbox.owner_id, grant))
+        return lease, granted or sandbox
+
+    async def _while_busy(self, call: Callable[[], Awaitable[Sandbox | None]]) -> Sandbox | None:
+        """New turns are held while the sandbox is being changed, for a bounded time."""
+        deadline = self.clock() + _BUSY_WAIT
+        while True:
+            try:
+                return await call()
+            except SandboxBusyError:
+                if self.clock() >= deadline:
+                    raise
+            await self.sleep(_POLL_S)
+
+    async def _prepare(self, sandbox: Sandbox, request: AcquireAgent) -> None:
+        """A workspace for the session, and the skill's bytes compared, where that is due."""
+        is_known = request.session_id in sandbox.workspaces
+        if is_known and not request.verify:
+            return
+        look = await self.inside.look(
+            sandbox.provider_id or "",
+            directory=request.skill_directory if request.verify else None,
+            workspace=_workspace(request.session_id),
+        )
+        if request.verify and look.digest != request.digest:
+            await self.sandboxes.apply(
+                request.owner_id, lambda record: _forgotten(record, request)
+            )
+            message = "the skill's files in the sandbox were changed; launch the skill again"
+            raise InstallFailedError(message)
+        if not is_known:
+            await self.sandboxes.apply(
+                request.owner_id,
+                lambda record: record.with_changes(
+                    workspaces=(*record.workspaces, request.session_id)[-_KEPT_WORKSPACES:]
+                ),
+            )
+
+    async def _in_agent_slot(
+        self,
+        owner_id: str,
+        work: Callable[[str, Right], Awaitable[Sandbox]],
+        *,
+        alone: bool = False,
+    ) -> Sandbox:
+        async with self._agent_slot(owner_id, alone=alone) as right:
+            return await work(owner_id, right)
+
+    @asynccontextmanager
+    async def _agent_slot(self, owner_id: str, *, alone: bool = False) -> AsyncIterator[Right]:
+        """Change what belongs to the agent; waits for a bounded time while another does, or with
+        `alone` while a turn runs.
+        """
+        right = Right(holder=new_id("use"), token=1)
+
+        def hold(record: Sandbox) -> Sandbox:
+            now = self.clock()
+            held = record.held(AGENT_SLOT, right, now=now, until=now + _HOLD_TTL, alone=alone)
+            if held is None:
+                message = "the sandbox is busy with another conversation or launch"
+                raise SandboxBusyError(
+                    message,
+                    retry_at=now + _RETRY,
+                )
+            return held
+
+        await self._while_busy(lambda: self.sandboxes.apply(owner_id, hold))
+        try:
+            yield right
+        finally:
+            await asyncio.shield(
+                self.sandboxes.apply(owner_id, lambda record: record.released(right))
+            )
+
+    async def _woken(self, owner_id: str, right: Right) -> Sandbox:
+        sandbox = await self.care.woken(await self.sandboxes.get(owner_id), right)
+        if await self.preparation.is_agent_up(sandbox):
+            return sandbox
+        return await self._restarted(owner_id, right)
+
+    async def _revived(self, owner_id: str, right: Right) -> Sandbox:
+        """Another may have done it while this one waited."""
+        sandbox = await self.sandboxes.get(owner_id)
+        if await self.preparation.is_agent_up(sandbox):
+            return sandbox
+        await self.care.check_dead(sandbox)
+        return await self._restarted(owner_id, right)
+
+    async def _restarted(self, owner_id: str, right: Right) -> Sandbox:
+        sandbox = await self.sandboxes.get(owner_id)
+        wanted = self.configs.wanted_now(await self.configs.facts(owner_id), sandbox)
+        return await self.care.restarted(sandbox, right, wanted)
+
+    async def _raw_started(self, owner_id: str, right: Right) -> Sandbox:
+        sandbox = await self.sandboxes.get(owner_id)
+        if await self.preparation.is_raw_up(sandbox):
+            return sandbox
+        changes = await self.preparation.start_raw(sandbox)
+        changed = await self.care.under_slot(sandbox, right, changes)
+        await self.preparation.wait_for_raw(changed)
+        return changed
+
+
+def _workspace(session_id: str) -> str:
+    return f"{WORK_ROOT}/{session_id}"
+
+
+def _check_installed(sandbox: Sandbox, request: AcquireAgent) -> None:
+    found = sandbox.installed(request.skill_directory)
+    if found is None or found.skill.digest != request.digest:
+        message = "the skill is not in the sandbox (any more); launch it again"
+        raise ConflictError(
+            message,
+            code=ErrorCode.LAUNCH_NOT_READY,
+        )
+
+
+def _forgotten(record: Sandbox, request: AcquireAgent) -> Sandbox | None:
+    """So that the next launch puts the files back."""
+    skills = {
+        key: installed
+        for key, installed in record.skills.items()
+        if installed.skill.directory != request.skill_directory
+    }
+    return record.with_changes(skills=skills) if len(skills) < len(record.skills) else None
+
+
+def _not_there(sandbox: Sandbox) -> AppError:
+    if sandbox.state is SandboxState.CREATING:
+        return SandboxStoppedError("the sandbox is still being made")
+    return NotFoundError(
+        "there is no sandbox (any more); launch the skill again",
+        code=ErrorCode.SANDBOX_NOT_FOUND,
+    )

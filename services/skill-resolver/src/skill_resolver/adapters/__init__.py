@@ -1,0 +1,1 @@
+"""The outside systems: GitHub, local directories, MongoDB, the Object Store."""

@@ -1,0 +1,96 @@
+"""What was resolved, in MongoDB: a cache that may be lost, except for the events waiting in it.
+
+Answers are kept as the JSON of the wire: a skill's own metadata may hold keys that are no field
+names.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from common.clock import Clock, utc_now
+from common.contracts.events import OutgoingEvent
+from common.contracts.skills import RepositorySkills, ResolvedSkill
+from common.mongo import Collection, Database
+from common.outbox import OUTBOX_INDEX, waiting
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from skill_resolver.ports import Head, Resolutions
+
+RESOLUTIONS, HEADS, LISTINGS = "resolutions", "heads", "listings"
+_KEPT = int(timedelta(days=30).total_seconds())
+_USE_NOTED_EVERY = timedelta(days=1)
+_BATCH = 200
+
+INDEXES = {
+    RESOLUTIONS: (
+        IndexModel([("digest", ASCENDING), ("resolved_at", DESCENDING)]),
+        IndexModel([("used_at", ASCENDING)]),
+        OUTBOX_INDEX,
+    ),
+    HEADS: (IndexModel([("checked_at", ASCENDING)], expireAfterSeconds=_KEPT),),
+    LISTINGS: (IndexModel([("at", ASCENDING)], expireAfterSeconds=_KEPT),),
+}
+
+
+class MongoResolutions(Resolutions):
+    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+        self._resolutions: Collection = database[RESOLUTIONS]
+        self._heads: Collection = database[HEADS]
+        self._listings: Collection = database[LISTINGS]
+        self._clock = clock
+
+    async def answer(self, question: str) -> ResolvedSkill | None:
+        return await self._used(await self._resolutions.find_one({"_id": question}))
+
+    async def by_digest(self, digest: str) -> ResolvedSkill | None:
+        newest = [("resolved_at", DESCENDING)]
+        return await self._used(await self._resolutions.find_one({"digest": digest}, sort=newest))
+
+    async def save(self, question: str, skill: ResolvedSkill, event: OutgoingEvent) -> None:
+        stored = {
+            "digest": skill.digest,
+            "skill": skill.model_dump_json(),
+            "resolved_at": skill.resolved_at,
+            "used_at": self._clock(),
+            "outbox": waiting(event)["$push"]["outbox"]["$each"],
+        }
+        await self._resolutions.update_one(
+            {"_id": question}, {"$setOnInsert": stored}, upsert=True
+        )
+
+    async def head(self, repository: str, ref: str) -> Head | None:
+        found = await self._heads.find_one({"_id": f"{repository}@{ref}"})
+        return Head(found["commit"], found["etag"], found["checked_at"]) if found else None
+
+    async def save_head(self, repository: str, ref: str, head: Head) -> None:
+        stored = {"commit": head.commit, "etag": head.etag, "checked_at": head.checked_at}
+        await self._heads.update_one({"_id": f"{repository}@{ref}"}, {"$set": stored}, upsert=True)
+
+    async def listing(self, repository: str, commit: str) -> RepositorySkills | None:
+        found = await self._listings.find_one({"_id": f"{repository}@{commit}"})
+        return RepositorySkills.model_validate_json(found["listing"]) if found else None
+
+    async def save_listing(self, repository: str, listing: RepositorySkills) -> None:
+        stored = {"listing": listing.model_dump_json(), "at": self._clock()}
+        key = {"_id": f"{repository}@{listing.commit}"}
+        await self._listings.update_one(key, {"$set": stored}, upsert=True)
+
+    async def forget_unused(self, before: datetime) -> list[str]:
+        unused = {"used_at": {"$lt": before}, "outbox": {"$in": [[], None]}}
+        digests: set[str] = set()
+        async for found in self._resolutions.find(unused, {"digest": 1}).limit(_BATCH):
+            deleted = await self._resolutions.delete_one({"_id": found["_id"], **unused})
+            if deleted.deleted_count:
+                digests.add(found["digest"])
+        return [digest for digest in sorted(digests) if not await self._is_kept(digest)]
+
+    async def _is_kept(self, digest: str) -> bool:
+        return await self._resolutions.find_one({"digest": digest}, {"_id": 1}) is not None
+
+    async def _used(self, found: dict[str, Any] | None) -> ResolvedSkill | None:
+        if found is None:
+            return None
+        now = self._clock()
+        if now - found["used_at"] > _USE_NOTED_EVERY:
+            await self._resolutions.update_one({"_id": found["_id"]}, {"$set": {"used_at": now}})
+        return ResolvedSkill.model_validate_json(found["skill"])

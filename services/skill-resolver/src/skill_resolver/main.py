@@ -1,0 +1,112 @@
+"""The composition root of the resolver."""
+
+import tomllib
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import httpx
+from common.clock import utc_now
+from common.contracts.skills import BUNDLE_BUCKET
+from common.messaging.events import EventPublisher
+from common.messaging.loops import every
+from common.messaging.objects import ObjectBucket
+from common.mongo import ensure_indexes
+from common.outbox import ARCHIVE_INDEXES, OutboxRelay
+from common.running import Backbone, backbone, run_until_stopped
+from common.settings import SharedSettings
+
+from skill_resolver.adapters.archive import ArchiveLimits
+from skill_resolver.adapters.bundles import ObjectBundles
+from skill_resolver.adapters.github import GitHub
+from skill_resolver.adapters.http import GitHubHosts
+from skill_resolver.adapters.local import LocalDirectories
+from skill_resolver.adapters.mongo import INDEXES, RESOLUTIONS, MongoResolutions
+from skill_resolver.endpoints import serve
+from skill_resolver.model.report import Policy, parse_policy
+from skill_resolver.model.selection import Limits
+from skill_resolver.reconcilers import ForgetUnused
+from skill_resolver.service import Resolver, Rules, SnapshotBudget, Snapshots
+from skill_resolver.settings import Settings
+
+SERVICE = "skill-resolver"
+_RELAY_EVERY = timedelta(seconds=1)
+_FORGET_EVERY = timedelta(hours=1)
+
+
+async def run(settings: Settings, shared: SharedSettings) -> None:
+    """Serve until told to stop."""
+    async with AsyncExitStack() as stack:
+        bone = await stack.enter_async_context(
+            backbone(
+                shared,
+                SERVICE,
+                health_host=settings.health_host,
+                health_port=settings.health_port,
+            )
+        )
+        await ensure_indexes(bone.database, {**INDEXES, "events": ARCHIVE_INDEXES})
+        client = await stack.enter_async_context(http_client())
+        known = MongoResolutions(bone.database)
+        bucket = ObjectBucket(bone.jetstream, BUNDLE_BUCKET, replicas=shared.stream_replicas)
+        bundles = ObjectBundles(bucket)
+        resolver = build(settings, client, known, bundles)
+        stack.push_async_callback(resolver.drain)
+        await serve(bone.server, resolver)
+        forget = ForgetUnused(known, bundles, after=settings.forget_after, clock=utc_now)
+        await run_until_stopped(
+            every(_RELAY_EVERY, _relay(bone).run_once),
+            every(_FORGET_EVERY, forget.run_once),
+        )
+
+
+def build(
+    settings: Settings, client: httpx.AsyncClient, known: MongoResolutions, bundles: ObjectBundles
+) -> Resolver:
+    limits = ArchiveLimits(
+        packed_bytes=settings.max_archive_bytes, file_bytes=settings.max_skill_bytes
+    )
+    github = GitHub(
+        client,
+        GitHubHosts(
+            codeload=settings.github_codeload_url,
+            web=settings.github_web_url,
+            api=settings.github_api_url,
+            raw=settings.github_raw_url,
+        ),
+        limits=limits,
+        timeout=settings.fetch_timeout,
+        token=settings.github_token.get_secret_value(),
+    )
+    budget = SnapshotBudget(disk_bytes=settings.snapshot_disk_bytes)
+    local = LocalDirectories(
+        settings.local_roots, settings.local_base, file_bytes=settings.max_skill_bytes
+    )
+    rules = Rules(
+        own_hosts=frozenset(host.lower() for host in settings.own_hosts),
+        policy=_policy(settings),
+        limits=Limits(files=settings.max_skill_files, total_bytes=settings.max_skill_bytes),
+    )
+    return Resolver(
+        Snapshots(github, known, utc_now, budget), local, known, bundles, rules, utc_now
+    )
+
+
+def http_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        headers={"User-Agent": "tryskills-resolver"},
+        timeout=httpx.Timeout(12, connect=5),
+        limits=httpx.Limits(max_connections=40, max_keepalive_connections=10),
+        follow_redirects=False,
+        trust_env=True,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    if settings.policy_file is None:
+        return Policy()
+    return parse_policy(tomllib.loads(settings.policy_file.read_text(encoding="utf-8")))
+
+
+def _relay(bone: Backbone) -> OutboxRelay:
+    database = bone.database
+    return OutboxRelay([database[RESOLUTIONS]], database["events"], EventPublisher(bone.jetstream))

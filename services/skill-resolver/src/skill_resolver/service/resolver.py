@@ -1,0 +1,248 @@
+"""From what a user pasted to a pinned skill with its files and its report."""
+
+import asyncio
+import base64
+import hashlib
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from common.clock import Clock
+from common.contracts.events import SKILL_RESOLVED, SkillResolved
+from common.contracts.skills import (
+    BUNDLE_BUCKET,
+    Bundle,
+    RepositorySkills,
+    ResolvedSkill,
+    SkillFileContent,
+)
+from common.errors import ErrorCode, NotFoundError
+
+from skill_resolver.errors import RepositoryNotFoundError, SkillNotFoundError
+from skill_resolver.model.assembly import Assembly, assemble
+from skill_resolver.model.bundle import read_one
+from skill_resolver.model.matching import Match, Matcher
+from skill_resolver.model.reference import SkillRef, parse
+from skill_resolver.model.reference.ref import checked_ref, repository
+from skill_resolver.model.report import RULES_VERSION, Policy
+from skill_resolver.model.selection import Limits
+from skill_resolver.model.tree import Tree
+from skill_resolver.ports import Bundles, LocalSkills, Resolutions
+from skill_resolver.service import presenting
+from skill_resolver.service.flights import Flights
+from skill_resolver.service.snapshots import Snapshots
+from skill_resolver.service.splitting import split_tail
+
+logger = logging.getLogger(__name__)
+
+MAX_FILE_IN_MESSAGE = 512 * 1024
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an operator decides about resolving."""
+
+    own_hosts: Collection[str] = ()
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
+
+
+class Resolver:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        locals_: LocalSkills,
+        known: Resolutions,
+        bundles: Bundles,
+        rules: Rules,
+        clock: Clock,
+    ) -> None:
+        self._snapshots = snapshots
+        self._locals = locals_
+        self._known = known
+        self._bundles = bundles
+        self._rules = rules
+        self._clock = clock
+        self._flights = Flights()
+
+    async def resolve(self, text: str) -> ResolvedSkill:
+        """The skill that `text` means.
+
+        Raises:
+            SourceMalformedError, SourceUnsupportedError: not a reference to anything read here.
+            RepositoryNotFoundError, SkillNotFoundError, SkillAmbiguousError: nothing certain.
+            SourceRateLimitedError, SourceUnavailableError: the source cannot be asked now.
+            SkillTooLargeError, SkillUnreadableError: found, but it cannot be taken.
+        """
+        ref = await asyncio.to_thread(self._locals.locate, text) or parse(
+            text, self._rules.own_hosts
+        )
+        skill = await (self._local(ref) if ref.is_local else self._remote(ref))
+        return self._told(skill, text.strip())
+
+    async def skill(self, digest: str) -> ResolvedSkill:
+        skill = await self._known.by_digest(digest)
+        if skill is None:
+            msg = "No skill with this digest was resolved here."
+            raise SkillNotFoundError(msg)
+        return self._told(skill, skill.ref)
+
+    async def list_repository(self, owner: str, repo: str, ref: str | None) -> RepositorySkills:
+        if owner.lower() == "local":
+            return await self._list_local(repo)
+        owner, repo = repository(owner, repo)
+        name = f"{owner}/{repo}"
+        pinned = await self._snapshots.pin(name, checked_ref(ref) if ref else "")
+        known = await self._known.listing(name, pinned.commit)
+        if known is not None and not ref:
+            return known
+        snapshot = await self._snapshots.at(name, pinned.commit)
+        asked = SkillRef(owner, repo, ref=ref or "")
+        listing = await asyncio.to_thread(presenting.listing, snapshot.tree, asked, pinned.commit)
+        if not ref:
+            await self._known.save_listing(name, listing)
+        return listing
+
+    async def read_file(self, digest: str, path: str) -> SkillFileContent:
+        content = await self._bundle(digest)
+        found = await asyncio.to_thread(read_one, content, path)
+        if found is None:
+            msg = "The skill has no such file."
+            raise NotFoundError(msg, code=ErrorCode.FILE_NOT_FOUND)
+        mode, data = found
+        return SkillFileContent(
+            path=path,
+            size=len(data),
+            mode=mode,
+            content_base64=base64.b64encode(data[:MAX_FILE_IN_MESSAGE]).decode(),
+            truncated=len(data) > MAX_FILE_IN_MESSAGE,
+        )
+
+    async def bundle(self, digest: str) -> Bundle:
+        """Where the skill's files lie; a bundle that was lost is made again from its commit."""
+        content = await self._bundle(digest)
+        name = digest.removeprefix("sha256:")
+        return Bundle(digest=digest, bucket=BUNDLE_BUCKET, object_name=name, size=len(content))
+
+    async def drain(self) -> None:
+        await self._flights.drain()
+        await self._snapshots.drain()
+
+    async def _bundle(self, digest: str) -> bytes:
+        content = await self._bundles.get(digest)
+        return content if content is not None else await self._rebuilt(await self.skill(digest))
+
+    async def _rebuilt(self, skill: ResolvedSkill) -> bytes:
+        ref = SkillRef(skill.owner, skill.repo, ref=skill.commit, path=skill.path)
+        tree = self._local_tree(ref) if ref.is_local else None
+        if tree is None:
+            tree = (await self._snapshots.at(ref.repository, skill.commit)).tree
+        _, made = await asyncio.to_thread(self._found, tree, ref)
+        if made.digest != skill.digest:
+            msg = "The files of this digest are not to be had any more."
+            raise SkillNotFoundError(msg)
+        await self._bundles.put(made.digest, made.bundle)
+        return made.bundle
+
+    async def _remote(self, ref: SkillRef) -> ResolvedSkill:
+        ref = await split_tail(self._snapshots, ref) if ref.tail else ref
+        notes: list[str] = []
+        try:
+            pinned = await self._snapshots.pin(ref.repository, ref.ref)
+        except RepositoryNotFoundError:
+            ref = await self._without_anchor(ref)
+            notes.append("The part after # is no branch: the default branch was taken.")
+            pinned = await self._snapshots.pin(ref.repository, "")
+        if pinned.is_old:
+            notes.append("GitHub cannot be asked now: this is what it said earlier.")
+        skill = await self._answered(ref, pinned.commit)
+        return skill.model_copy(update={"warnings": [*notes, *skill.warnings]})
+
+    async def _without_anchor(self, ref: SkillRef) -> SkillRef:
+        """Tell a missing repository from a missing branch; a page's anchor looks like a branch."""
+        if not ref.ref:
+            raise RepositoryNotFoundError(
+                f"There is no public repository {ref.repository}, or it is empty."
+            )
+        await self._snapshots.refs(ref.repository, ref.ref)
+        if not ref.ref_may_be_anchor:
+            raise SkillNotFoundError(f"{ref.repository} has no branch, tag or commit {ref.ref!r}.")
+        return replace(ref, ref="", ref_may_be_anchor=False)
+
+    async def _answered(self, ref: SkillRef, commit: str) -> ResolvedSkill:
+        question = _question(ref, commit)
+        known = await self._known.answer(question)
+        if known is not None:
+            return known
+        return await self._flights.join(question, lambda: self._answer(question, ref, commit))
+
+    async def _answer(self, question: str, ref: SkillRef, commit: str) -> ResolvedSkill:
+        snapshot = await self._snapshots.at(ref.repository, commit)
+        return await self._stored(question, snapshot.tree, ref, commit)
+
+    async def _local(self, ref: SkillRef) -> ResolvedSkill:
+        """Known as long as no file below the open directory has changed."""
+        question = _question(ref, await self._local_state(ref.repo))
+        known = await self._known.answer(question)
+        if known is not None:
+            return known
+        tree = await asyncio.to_thread(self._local_tree, ref)
+        return await self._stored(question, tree, ref, "")
+
+    async def _local_state(self, label: str) -> str:
+        state = await asyncio.to_thread(self._locals.state, label)
+        if state is None:
+            raise RepositoryNotFoundError(f"There is no open directory called {label!r}.")
+        return state
+
+    def _local_tree(self, ref: SkillRef) -> Tree:
+        tree = self._locals.tree(ref.repo)
+        if tree is None:
+            raise RepositoryNotFoundError(f"There is no open directory called {ref.repo!r}.")
+        return tree
+
+    async def _stored(
+        self, question: str, tree: Tree, ref: SkillRef, commit: str
+    ) -> ResolvedSkill:
+        """A directory of this machine has no commit: its content stands for one."""
+        match, made = await asyncio.to_thread(self._found, tree, ref)
+        commit = commit or made.digest.removeprefix("sha256:")[:40]
+        skill = presenting.resolved(ref, commit, match, made, self._clock())
+        if not await self._bundles.has(made.digest):
+            await self._bundles.put(made.digest, made.bundle)
+        event = SKILL_RESOLVED.of(
+            SkillResolved(
+                owner=skill.owner,
+                repo=skill.repo,
+                commit=skill.commit,
+                path=skill.path,
+                digest=skill.digest,
+                verdict=self._told(skill, "").report.verdict,
+            ),
+            entity_id=skill.digest,
+            at=self._clock(),
+        )
+        await self._known.save(question, skill, event)
+        return skill
+
+    def _found(self, tree: Tree, ref: SkillRef) -> tuple[Match, Assembly]:
+        match = Matcher(tree, ref).match()
+        return match, assemble(tree, match, ref.repo, self._rules.limits)
+
+    async def _list_local(self, label: str) -> RepositorySkills:
+        ref = SkillRef("local", label.lower())
+        state = await self._local_state(ref.repo)
+        tree = await asyncio.to_thread(self._local_tree, ref)
+        return await asyncio.to_thread(presenting.listing, tree, ref, state)
+
+    def _told(self, skill: ResolvedSkill, text: str) -> ResolvedSkill:
+        """The skill for this asker: in their words, its report as today's policy weighs it."""
+        report = presenting.weighed(skill.report, skill.digest, self._rules.policy)
+        return skill.model_copy(update={"ref": text, "report": report})
+
+
+def _question(ref: SkillRef, commit: str) -> str:
+    """A key for one question at one commit, under today's rules of the report."""
+    parts = (ref.repository, commit, ref.path if ref.path is not None else "\0", ref.skill)
+    text = "\0".join((*parts, str(RULES_VERSION)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,51 @@
+"""Everything the environment decides for the resolver, under `SKILL_RESOLVER_`."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Words = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SKILL_RESOLVER_", frozen=True)
+
+    github_codeload_url: str = "https://codeload.github.com"
+    github_web_url: str = "https://github.com"
+    github_api_url: str = "https://api.github.com"
+    github_raw_url: str = "https://raw.githubusercontent.com"
+    github_token: SecretStr = SecretStr("")
+    fetch_timeout: timedelta = timedelta(seconds=60)
+
+    local_roots: Words = ()
+    """Directories whose skills may be tried; `label=path` or a path, separated by commas."""
+    local_base: Path = Path()
+    own_hosts: Words = ("127.0.0.1:8000", "localhost:8000")
+    """Hosts (with their port) of this platform's pages, whose paths are read like those of
+    skills.sh.
+    """
+    policy_file: Path | None = None
+
+    max_skill_files: int = 3000
+    max_skill_bytes: int = 32 * 1024 * 1024
+    max_archive_bytes: int = 160 * 1024 * 1024
+    snapshot_disk_bytes: int = 2 * 1024**3
+    forget_after: timedelta = timedelta(days=30)
+
+    health_host: str = "127.0.0.1"
+    health_port: int = 8102
+
+    @field_validator("local_roots", "own_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("github_codeload_url", "github_web_url", "github_api_url", "github_raw_url")
+    @classmethod
+    def _bare(cls, value: str) -> str:
+        return value.rstrip("/")

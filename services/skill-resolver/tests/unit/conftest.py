@@ -1,0 +1,166 @@
+"""A resolver over fakes of everything around it."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import pytest
+from common.contracts.events import OutgoingEvent
+from common.contracts.skills import RepositorySkills, ResolvedSkill
+from common.testing.fakes import StoppedClock
+from skill_resolver.errors import (
+    RepositoryNotFoundError,
+    SkillTooLargeError,
+    SourceRateLimitedError,
+)
+from skill_resolver.model.reference import LOCAL_OWNER, SkillRef
+from skill_resolver.model.tree import Tree
+from skill_resolver.ports import Head, Snapshot
+from skill_resolver.service import Resolver, Rules, SnapshotBudget, Snapshots
+
+MakeTree = Callable[..., Tree]
+Md = Callable[..., str]
+
+
+def commit(number: int) -> str:
+    return f"{number:040x}"
+
+
+class FakeRepositories:
+    """Repositories in memory: `{(repository, ref): (commit, tree)}`; counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.by_ref: dict[tuple[str, str], tuple[str, Tree]] = {}
+        self.downloads: list[str] = []
+        self.unchanged = 0
+        self.limited = False
+        self.too_large = False
+        self.surveys = 0
+        self.ref_lists = 0
+
+    async def download(self, repository: str, ref: str, etag: str = "") -> Snapshot | None:
+        await asyncio.sleep(0)
+        if self.limited:
+            raise SourceRateLimitedError("wait")
+        if self.too_large:
+            raise SkillTooLargeError("archive")
+        found = self.by_ref.get((repository, ref)) or next(
+            (f for (r, _), f in self.by_ref.items() if r == repository and f[0] == ref), None
+        )
+        if found is None:
+            raise RepositoryNotFoundError("gone")
+        if etag == f'"{found[0]}"':
+            self.unchanged += 1
+            return None
+        self.downloads.append(f"{repository}@{ref}")
+        return Snapshot(found[1], found[0], f'"{found[0]}"', 10)
+
+    async def survey(self, repository: str, ref: str) -> Snapshot:
+        self.surveys += 1
+        found = self.by_ref[repository, ref]
+        return Snapshot(found[1], found[0])
+
+    async def refs(self, repository: str, prefix: str) -> Mapping[str, str]:
+        self.ref_lists += 1
+        known = {ref: f[0] for (r, ref), f in self.by_ref.items() if r == repository}
+        if not known:
+            raise RepositoryNotFoundError("gone")
+        return {ref: sha for ref, sha in known.items() if ref.startswith(prefix)}
+
+
+class FakeLocal:
+    def __init__(self) -> None:
+        self.trees: dict[str, Tree] = {}
+
+    def locate(self, text: str) -> SkillRef | None:
+        label, _, path = text.removeprefix("./").partition("/")
+        return SkillRef(LOCAL_OWNER, label, path=path) if text.startswith("./") else None
+
+    def tree(self, label: str) -> Tree | None:
+        return self.trees.get(label)
+
+    def state(self, label: str) -> str | None:
+        tree = self.trees.get(label)
+        if tree is None:
+            return None
+        contents = repr([(path, tree.read(path)) for path in tree.paths])
+        return hashlib.sha256(contents.encode()).hexdigest()[:40]
+
+
+class FakeResolutions:
+    def __init__(self) -> None:
+        self.answers: dict[str, ResolvedSkill] = {}
+        self.events: list[OutgoingEvent] = []
+        self.heads: dict[tuple[str, str], Head] = {}
+        self.listings: dict[tuple[str, str], RepositorySkills] = {}
+
+    async def answer(self, question: str) -> ResolvedSkill | None:
+        return self.answers.get(question)
+
+    async def by_digest(self, digest: str) -> ResolvedSkill | None:
+        return next((s for s in self.answers.values() if s.digest == digest), None)
+
+    async def save(self, question: str, skill: ResolvedSkill, event: OutgoingEvent) -> None:
+        if question not in self.answers:
+            self.answers[question] = skill
+            self.events.append(event)
+
+    async def head(self, repository: str, ref: str) -> Head | None:
+        return self.heads.get((repository, ref))
+
+    async def save_head(self, repository: str, ref: str, head: Head) -> None:
+        self.heads[repository, ref] = head
+
+    async def listing(self, repository: str, commit: str) -> RepositorySkills | None:
+        return self.listings.get((repository, commit))
+
+    async def save_listing(self, repository: str, listing: RepositorySkills) -> None:
+        self.listings[repository, listing.commit] = listing
+
+    async def forget_unused(self, before: datetime) -> list[str]:
+        return []
+
+
+class FakeBundles:
+    def __init__(self) -> None:
+        self.by_digest: dict[str, bytes] = {}
+
+    async def put(self, digest: str, content: bytes) -> None:
+        self.by_digest[digest] = content
+
+    async def get(self, digest: str) -> bytes | None:
+        return self.by_digest.get(digest)
+
+    async def has(self, digest: str) -> bool:
+        return digest in self.by_digest
+
+    async def delete(self, digest: str) -> None:
+        self.by_digest.pop(digest, None)
+
+
+class World:
+    """A resolver and everything around it."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.github = FakeRepositories()
+        self.local = FakeLocal()
+        self.known = FakeResolutions()
+        self.bundles = FakeBundles()
+        self.clock = StoppedClock()
+        self.rules = rules or Rules()
+        self.resolver = self.another()
+
+    def another(self) -> Resolver:
+        """A second process over the same stores."""
+        snapshots = Snapshots(self.github, self.known, self.clock, SnapshotBudget())
+        return Resolver(snapshots, self.local, self.known, self.bundles, self.rules, self.clock)
+
+
+@pytest.fixture
+def world(make_tree: MakeTree, md: Md) -> World:
+    world = World()
+    tree = make_tree({"skills/pdf/SKILL.md": md("pdf"), "skills/docx/SKILL.md": md("docx")})
+    world.github.by_ref["acme/tools", ""] = commit(1), tree
+    world.github.by_ref["acme/tools", "main"] = commit(1), tree
+    return world
