@@ -12,6 +12,11 @@ INTEGRATION := $(wildcard $(addsuffix /tests/integration,$(PACKAGES)))
 STACK := $(BIN)/python -m local_platform.stack
 READY := .venv/.ready
 
+# Tests of different packages share file names, so each package's tests are a run of their own.
+TYPES = $(BIN)/mypy --no-error-summary $(addsuffix /src,$(PACKAGES)) tests bench docs conftest.py && \
+	printf '%s\n' $(wildcard $(addsuffix /tests,$(PACKAGES))) | xargs -P 2 -I@ sh -c \
+	'cd @ && $(CURDIR)/$(BIN)/mypy --no-error-summary --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/@ .'
+
 # Narrow test-unit and test-integration: S=keys (a service's folder), K=claim (an expression on names).
 S ?=
 K ?=
@@ -51,13 +56,16 @@ fix: $(READY) ## Format, and mend what can be mended by itself
 check: $(READY) ## Formatting, lint, import rules, types, unit tests: some seconds
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/lint-imports --no-timing > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
-	@$(BIN)/mypy $(PACKAGES) tests bench conftest.py
+	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(TYPES)
 	@$(BIN)/pytest $(UNIT)
+
+types: $(READY) ## mypy, strict, on everything
+	@$(TYPES)
 
 lint: $(READY) ## The slower checks: undeclared or unused dependencies, dead code
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/lint-imports --no-timing > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
+	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@for package in $(PACKAGES); do (cd $$package && ../../$(BIN)/deptry src --config pyproject.toml); done
 	@$(BIN)/vulture
 
@@ -101,4 +109,4 @@ clean: ## Stop the platform and delete the environment; data under .local stay (
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up down logs try token setup fix check lint run test test-unit test-integration e2e bench lock vendor docs clean help
+.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e bench lock vendor docs clean help

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from common.testing.fixtures import anyio_backend, database, mongodb_uri, nats_connection, nats_url
 
 __all__ = ["anyio_backend", "database", "mongodb_uri", "nats_connection", "nats_url"]

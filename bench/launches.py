@@ -5,13 +5,14 @@ run.
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-import httpx
+from local_platform.visitor import Visitor
 
 from bench.figures import Figure, percentile
 
 RUNS = 20
-ENDED = {"ready", "failed", "cancelled"}
+LaunchPath = Literal["instant", "install", "create"]
 SKILL = """---
 name: {name}
 description: A small skill that exists to be installed, number {number}.
@@ -33,53 +34,34 @@ def write_skills(root: Path, count: int) -> list[str]:
     return [str(root / name) for name in names]
 
 
-class Visitor:
-    """One user at the HTTP edge."""
+def launch_ms(visitor: Visitor, ref: str, expected: LaunchPath) -> float:
+    """From the request until the launch is ready, which must be by the expected path."""
+    started = time.perf_counter()
+    launch = visitor.launched(ref)
+    took = (time.perf_counter() - started) * 1000
+    if (launch["state"], launch["path"]) != ("ready", expected):
+        message = f"not {expected} but {launch['path']}: {launch['state']} {launch['error']}"
+        raise RuntimeError(message)
+    return took
 
-    def __init__(self, url: str, token: str) -> None:
-        self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
 
-    def launch(self, ref: str, expected: str) -> float:
-        """Milliseconds from the request until the launch is ready by the expected path."""
-        started = time.perf_counter()
-        answer = self._http.post("/api/launches", json={"ref": ref})
-        answer.raise_for_status()
-        launch = answer.json()
-        while launch["state"] not in ENDED:
-            time.sleep(0.005)
-            launch = self._http.get(f"/api/launches/{launch['id']}").json()
-        took = (time.perf_counter() - started) * 1000
-        if (launch["state"], launch["path"]) != ("ready", expected):
-            message = (
-                f"expected {expected}, got {launch['path']}: {launch['state']} {launch['error']}"
-            )
-            raise RuntimeError(message)
-        return took
-
-    def resolve(self, ref: str) -> None:
-        self._http.get("/api/skills/resolve", params={"ref": ref}).raise_for_status()
-
-    def delete_sandbox(self) -> None:
-        self._http.delete("/api/sandbox").raise_for_status()
-
-    def round_trip(self) -> float:
-        started = time.perf_counter()
-        self._http.get("/healthz").raise_for_status()
-        return (time.perf_counter() - started) * 1000
+def round_trip_ms(visitor: Visitor) -> float:
+    started = time.perf_counter()
+    visitor.get("/healthz")
+    return (time.perf_counter() - started) * 1000
 
 
 def measure(visitors: Sequence[Visitor], refs: Sequence[str], bare_ms: float) -> list[Figure]:
     """The three launch paths; the baseline of all is a bare Hermes from start to `/health`."""
+    one = visitors[0]
     for ref in refs:
-        visitors[0].resolve(ref)
-    creates = [visitor.launch(refs[0], "create") for visitor in visitors]
+        one.http.get("/api/skills/resolve", params={"ref": ref}).raise_for_status()
+    creates = [launch_ms(visitor, refs[0], "create") for visitor in visitors]
     for visitor in visitors[1:]:
-        visitor.delete_sandbox()
-    installs = [visitors[0].launch(ref, "install") for ref in refs[1:]]
-    instants = [visitors[0].launch(refs[0], "instant") for _ in range(RUNS)]
-    edge = [visitors[0].round_trip() for _ in range(RUNS)]
+        visitor.http.delete("/api/sandbox").raise_for_status()
+    installs = [launch_ms(one, ref, "install") for ref in refs[1:]]
+    instants = [launch_ms(one, refs[0], "instant") for _ in range(RUNS)]
+    edge = [round_trip_ms(one) for _ in range(RUNS)]
     create_goal = bare_ms * 1.3 + 1000
     return [
         Figure("http edge, GET /healthz, p50", percentile(edge, 50), "ms"),

@@ -1,4 +1,5 @@
-"""Write what is derived from the code: event schemas, the OpenAPI document, the diagram of pool states.
+"""Write what is derived from the code: event schemas, the OpenAPI document, the diagram of pool
+states.
 
 `python docs/generate.py` writes; a test fails when what is committed is not what the code says.
 """
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from common.contracts.events import EVENTS
 from gateway.main import openapi_document
-from sandbox_manager.model import TRANSITIONS
+from sandbox_manager.model.pool import TRANSITIONS
 
 ROOT = Path(__file__).parents[1]
 OPENS = "<!-- states: written by `make docs` from the transition table -->"

@@ -1,13 +1,42 @@
-"""One platform for all end-to-end tests."""
+"""One platform for all end-to-end tests, and users of it."""
 
-from collections.abc import Iterator
+import itertools
+import json
+from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
-
 from local_platform.instance import Instance, running
+from local_platform.visitor import Visitor
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     with running(tmp_path_factory.mktemp("platform")) as instance:
         yield instance
+
+
+@pytest.fixture(scope="session")
+def new_visitor(platform: Instance) -> Iterator[Callable[[], Visitor]]:
+    """Each call is a user that the platform has never seen."""
+    numbers, made = itertools.count(), []
+
+    def make() -> Visitor:
+        made.append(Visitor.named(f"user-{next(numbers)}", platform))
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        visitor.http.close()
+
+
+@pytest.fixture
+def provider(platform: Instance) -> Iterator[httpx.Client]:
+    """The sandbox provider's own API, with the operator's key."""
+    described = json.loads((platform.directory / "platform.json").read_text())
+    port = described["processes"]["daytona"]["port"]
+    key = (platform.directory / "secrets/daytona-api-key").read_text().strip()
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{port}/api", headers={"Authorization": f"Bearer {key}"}
+    ) as client:
+        yield client

@@ -4,9 +4,16 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 
-from common.contracts.events import OWNER_CREATED, SESSION_CREATED, OwnerCreated, SessionChanged
+from common.contracts.events import (
+    OWNER_CREATED,
+    OWNER_ERASED,
+    SESSION_CREATED,
+    OwnerCreated,
+    OwnerErased,
+    SessionChanged,
+)
 from common.ids import new_id
-from common.messaging.events import EventPublisher, consume
+from common.messaging.events import EventPublisher, consume, hear
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket
 from common.messaging.streams import ensure_streams
@@ -60,6 +67,25 @@ class TestConsume:
 
         info = await jetstream.consumer_info("EVENTS", name)
         assert info.num_redelivered == 0
+
+
+class TestHear:
+    async def test_every_listener_gets_the_event_and_survives_nonsense(
+        self, nats_connection: Client
+    ) -> None:
+        jetstream = nats_connection.jetstream()
+        heard: asyncio.Queue[OwnerErased] = asyncio.Queue()
+        for _ in range(2):
+            await hear(nats_connection, OWNER_ERASED, heard.put)
+        data = OwnerErased(owner_id=new_id("own"))
+
+        await jetstream.publish(OWNER_ERASED.subject, b"not json")
+        await EventPublisher(jetstream).publish(
+            OWNER_ERASED.of(data, entity_id=data.owner_id, at=AT)
+        )
+
+        async with asyncio.timeout(5):
+            assert [await heard.get(), await heard.get()] == [data, data]
 
 
 class TestJournal:

@@ -81,6 +81,10 @@ class Turns(Protocol):
 
     async def count_active(self, owner_id: str) -> int: ...
 
+    async def count_same(self, turn: Turn) -> int:
+        """How many earlier turns of the session said the same to the same agent's session."""
+        ...
+
     async def save(self, turn: Turn, *, emit: OutgoingEvent | None = None) -> None:
         """Write under the turn's claim. Raises StaleFenceError when another holds it now."""
         ...

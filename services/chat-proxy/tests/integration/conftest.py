@@ -325,7 +325,7 @@ class Platform:
         outside = outside_of(own, backbone, agents)
         runners = Runners(outside)
         await serve(backbone, outside, runners)
-        await connection.flush()
+        await self.rpc_ready()
         takeover = TakeoverReconciler(Takeover(outside, runners))
         process = Process(outside, runners, takeover, stack, connection)
         self.processes.append(process)
@@ -350,13 +350,17 @@ class Platform:
         return process
 
     async def rpc_ready(self) -> None:
+        """Until the endpoint served last answers."""
+        nobody = chat.AnswerApproval(
+            owner_id=OWNER, session_id="", approval_id="", choice=chat.ApprovalChoice.DENY
+        )
         async with asyncio.timeout(_UP_S):
             while True:
                 try:
-                    await self.rpc.ping("chat-proxy")
+                    await self.rpc.call(chat.ANSWER_APPROVAL, nobody)
                 except UnavailableError:
                     await asyncio.sleep(0.05)
-                else:
+                except NotFoundError:
                     return
 
     async def let_claims_run_out(self) -> None:

@@ -41,7 +41,7 @@ from pydantic import SecretStr
 
 OWNER, SANDBOX = new_id("own"), new_id("sbx")
 TOKEN, KEY = "relay-token-MARKED-0123456789", "sk-MARKED-real-0123456789"
-PROGRAM = "from chat_proxy.relay.main import main; main()"
+PROGRAM = ("-m", "chat_proxy", "relay")
 CHUNKS = (
     b'data: {"n":1}\n\n',
     b'data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":5}}\n\n',
@@ -157,7 +157,7 @@ async def start(nats_url: str, mongodb_uri: str, port: int) -> asyncio.subproces
     }
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", PROGRAM),
+        *PROGRAM,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

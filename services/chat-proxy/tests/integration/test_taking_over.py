@@ -210,7 +210,7 @@ class TestAgent:
         ended = await platform.ended(turn)
         assert ended.state is TurnState.FAILED
         assert ended.error.code is ErrorCode.AGENT_LOST
-        assert text_of(await platform.entries(session.id)).startswith("w0 w1")
+        assert text_of(await platform.entries(session.id)).startswith("w0")
 
     async def test_an_agent_started_again_ends_the_turn_truthfully(
         self, platform: Any, own_hermes: Any

@@ -9,6 +9,9 @@ from common.errors import InvalidError
 from common.providers import PROVIDERS, KeyCheck
 from pydantic import SecretStr
 
+FOUR = CreditLeft(remaining=4.5, unit="USD")
+NO_LIMIT = CreditLeft(remaining=None, unit="USD")
+
 
 def check_of(name: str) -> KeyCheck:
     check = PROVIDERS[name].check
@@ -62,12 +65,12 @@ class TestCredit:
             (
                 "openrouter",
                 {"data": {"limit_remaining": 4.5}},
-                CreditLeft(remaining=4.5, unit="USD"),
+                FOUR,
             ),
             (
                 "openrouter",
                 {"data": {"limit_remaining": None}},
-                CreditLeft(remaining=None, unit="USD"),
+                NO_LIMIT,
             ),
             ("kimi", {"data": {"available_balance": 0}}, CreditLeft(remaining=0, unit="USD")),
             ("kimi", {"data": {"available_balance": None}}, None),

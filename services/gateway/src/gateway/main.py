@@ -28,6 +28,7 @@ from gateway.model.identity import LOCAL_USER
 from gateway.service.identity import Authenticator, Owners
 from gateway.service.viewing import Viewers
 from gateway.settings import Settings
+from gateway.web.site import add_pages
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ async def wired(settings: Settings) -> AsyncIterator[tuple[ASGIApp, Viewers]]:
             owners=Owners(bus),
             auth=settings.auth,
             keepalive=settings.keepalive,
+            example_skills=settings.example_skills,
             local_issuer=issuer.published if issuer else None,
         )
         for background in (bus.connect(settings.nats_url.get_secret_value()), viewers.watch()):
@@ -101,6 +103,7 @@ def application(edge: Edge, settings: Settings, checks: Mapping[str, Check]) -> 
     api.state.edge = edge
     answering = {name: partial(edge.services.ping, name) for name in SERVICES}
     api.include_router(health_router({**checks, **answering}))
+    add_pages(api)
     guard = Guard(api, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
     return Observed(guard)
 

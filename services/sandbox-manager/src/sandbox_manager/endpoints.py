@@ -2,7 +2,6 @@
 
 from common.contracts import sandbox as wire
 from common.contracts.base import Empty
-from common.messaging.loops import Hint
 from common.messaging.rpc import RpcServer
 from common.preview import SKIP_WARNING
 from pydantic import SecretStr
@@ -16,11 +15,9 @@ from sandbox_manager.service.lending import Lending, LentAgent
 from sandbox_manager.service.pool import Pool
 
 
-async def serve_launches(server: RpcServer, launching: Launching, events: Hint) -> None:
+async def serve_launches(server: RpcServer, launching: Launching) -> None:
     async def start_launch(request: wire.StartLaunch) -> wire.Launch:
-        launch = await launching.start(request)
-        events.give()
-        return launch_out(launch)
+        return launch_out(await launching.start(request))
 
     async def get_launch(request: wire.GetLaunch) -> wire.Launch:
         return launch_out(await launching.get(request.owner_id, request.launch_id))

@@ -7,11 +7,12 @@ from datetime import timedelta
 
 from common import mongo
 from common.clock import utc_now
+from common.contracts.events import OWNER_ERASED
 from common.contracts.skills import BUNDLE_BUCKET
 from common.ids import new_id
-from common.messaging.events import EventPublisher
+from common.messaging.events import EventPublisher, consume
 from common.messaging.journal import Journal
-from common.messaging.loops import Hint, every
+from common.messaging.loops import every
 from common.messaging.objects import ObjectBucket
 from common.outbox import ARCHIVE_INDEXES, OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
@@ -23,25 +24,36 @@ from sandbox_manager.adapters.daytona.provider import DaytonaProvider, open_dayt
 from sandbox_manager.adapters.daytona.toolbox import Toolbox
 from sandbox_manager.adapters.inside.commands import InsideCommands
 from sandbox_manager.adapters.mongo.launches import LAUNCH_INDEXES, LAUNCHES, MongoLaunches
-from sandbox_manager.adapters.mongo.others import ACKNOWLEDGEMENTS, MongoAcknowledgements
+from sandbox_manager.adapters.mongo.others import (
+    ACKNOWLEDGEMENTS,
+    LEASES,
+    ORPHANS,
+    MongoAcknowledgements,
+    MongoLeadership,
+    MongoOrphans,
+)
 from sandbox_manager.adapters.mongo.sandboxes import SANDBOX_INDEXES, SANDBOXES, MongoSandboxes
 from sandbox_manager.adapters.probe import NoProbe
 from sandbox_manager.adapters.sealing import AesSealer
+from sandbox_manager.consumers import owner_erased
 from sandbox_manager.endpoints import serve_agents, serve_launches, serve_pool
 from sandbox_manager.model.config import ModelLimits
 from sandbox_manager.ports import Retention, Source, StepProbe
+from sandbox_manager.reconcilers import Reconciler
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.caring import AgentCare
 from sandbox_manager.service.configuring import Configs
 from sandbox_manager.service.creating import CreatePolicy, Creation
 from sandbox_manager.service.desk import Records
 from sandbox_manager.service.driving import LaunchDriver
+from sandbox_manager.service.erasing import Erasing
 from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.removing import Removal
 from sandbox_manager.service.takeover import Takeover
 from sandbox_manager.settings import Settings
@@ -51,6 +63,7 @@ EVENTS = "events"
 
 _OUTBOX_EVERY = timedelta(seconds=1)
 _TAKEOVER_EVERY = timedelta(seconds=10)
+_RECONCILE_EVERY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,8 @@ class Parts:
     pool: Pool
     lending: Lending
     takeover: Takeover
+    reconciliation: Reconciliation
+    erasing: Erasing
 
 
 async def run(settings: Settings, probe: StepProbe | None = None) -> None:
@@ -77,19 +92,25 @@ async def run(settings: Settings, probe: StepProbe | None = None) -> None:
         ) as connections,
     ):
         await mongo.ensure_indexes(connections.database, INDEXES)
-        events = Hint()
         provider = DaytonaProvider(sdk, guard)
         async with wired(settings, connections, provider, guard, probe or NoProbe()) as parts:
-            await serve(settings, connections, parts, events)
+            await serve(settings, connections, parts)
             await run_until_stopped(
-                every(_OUTBOX_EVERY, outbox_relay(connections).run_once, hint=events),
+                every(_OUTBOX_EVERY, outbox_relay(connections).run_once),
                 every(_TAKEOVER_EVERY, parts.takeover.claim_due),
                 every(_TAKEOVER_EVERY, parts.takeover.go_on),
+                every(_RECONCILE_EVERY, reconciler(connections, parts).run_once),
+                consume(
+                    connections.jetstream,
+                    OWNER_ERASED,
+                    owner_erased(parts.erasing),
+                    durable=SERVICE,
+                ),
             )
 
 
-async def serve(settings: Settings, connections: Backbone, parts: Parts, events: Hint) -> None:
-    await serve_launches(connections.server, parts.launching, events)
+async def serve(settings: Settings, connections: Backbone, parts: Parts) -> None:
+    await serve_launches(connections.server, parts.launching)
     await serve_pool(
         connections.server,
         parts.pool,
@@ -111,6 +132,7 @@ async def wired(
     sandboxes = MongoSandboxes(database[SANDBOXES])
     launches = MongoLaunches(database[LAUNCHES])
     inside = InsideCommands(Toolbox(provider))
+    acknowledgements = MongoAcknowledgements(database[ACKNOWLEDGEMENTS])
     skills = BusSkills(connections.rpc, ObjectBucket(connections.jetstream, BUNDLE_BUCKET))
     journal = BusJournal(Journal(connections.nats, connections.jetstream))
     configs = Configs(
@@ -174,10 +196,7 @@ async def wired(
                 journal=journal,
                 configs=configs,
                 preparation=preparation,
-                gate=Gate(
-                    MongoAcknowledgements(database[ACKNOWLEDGEMENTS]),
-                    allowed=settings.allowed_digests(),
-                ),
+                gate=Gate(acknowledgements, allowed=settings.allowed_digests()),
                 driver=driver,
                 background=background,
                 most_launches=settings.most_launches,
@@ -195,6 +214,23 @@ async def wired(
                 most_leases=settings.most_turns,
                 clock=utc_now,
             ),
+            reconciliation=Reconciliation(
+                deployment_id=settings.deployment_id,
+                provider=provider,
+                sandboxes=sandboxes,
+                orphans=MongoOrphans(database[ORPHANS]),
+                preparation=preparation,
+                removal=removal,
+                grace=settings.orphan_grace,
+                clock=utc_now,
+            ),
+            erasing=Erasing(
+                sandboxes=sandboxes,
+                launches=launches,
+                acknowledgements=acknowledgements,
+                removal=removal,
+                clock=utc_now,
+            ),
             takeover=Takeover(
                 worker=worker,
                 launches=launches,
@@ -205,6 +241,13 @@ async def wired(
                 clock=utc_now,
             ),
         )
+
+
+def reconciler(connections: Backbone, parts: Parts) -> Reconciler:
+    leadership = MongoLeadership(
+        connections.database[LEASES], new_id("wrk"), ttl=_RECONCILE_EVERY * 1.5
+    )
+    return Reconciler(parts.reconciliation, leadership, utc_now)
 
 
 def create_policy(settings: Settings) -> CreatePolicy:

@@ -193,6 +193,10 @@ class Sandboxes(Protocol):
 
     async def by_relay_token(self, sha256: str) -> Sandbox | None: ...
 
+    async def forget(self, owner_id: str) -> bool:
+        """Remove an erased owner's record; False while an event of it waits to be sent."""
+        ...
+
     async def existing(self) -> Sequence[Sandbox]:
         """Every record that is not absent."""
         ...
@@ -232,6 +236,10 @@ class Launches(Protocol):
 
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]: ...
 
+    async def forget(self, owner_id: str) -> bool:
+        """Remove an erased owner's launches; False while an event of one waits to be sent."""
+        ...
+
 
 class Acknowledgements(Protocol):
     """Safety reports that owners accepted, by digest."""
@@ -239,6 +247,8 @@ class Acknowledgements(Protocol):
     async def add(self, owner_id: str, digest: str, now: datetime) -> None: ...
 
     async def has(self, owner_id: str, digest: str) -> bool: ...
+
+    async def forget(self, owner_id: str) -> None: ...
 
 
 class Orphans(Protocol):

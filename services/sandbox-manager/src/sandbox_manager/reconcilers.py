@@ -2,9 +2,9 @@
 
 import logging
 
+from common.clock import Clock
 from prometheus_client import Gauge
 
-from common.clock import Clock
 from sandbox_manager.model.balance import Balance
 from sandbox_manager.ports import Leadership
 from sandbox_manager.service.reconciling import Reconciliation

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -115,15 +115,23 @@ def folder_below(mount: Mount) -> Iterator[int]:
     No link is followed, and what was opened is what gets mounted, whatever happens to the path.
     """
     with ExitStack() as held:
-        folder = os.open(mount.source, os.O_PATH | os.O_DIRECTORY)
+        folder = os.open(mount.source, os.O_DIRECTORY)
         held.callback(os.close, folder)
         for part in Path(mount.below or "").parts:
-            with suppress(FileExistsError):
-                os.mkdir(part, dir_fd=folder)
-                os.chmod(part, 0o777, dir_fd=folder)
-            folder = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            is_new = made(part, folder)
+            folder = os.open(part, os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             held.callback(os.close, folder)
+            if is_new:
+                os.fchmod(folder, 0o777)
         yield folder
+
+
+def made(name: str, folder: int) -> bool:
+    try:
+        os.mkdir(name, dir_fd=folder)
+    except FileExistsError:
+        return False
+    return True
 
 
 @contextmanager

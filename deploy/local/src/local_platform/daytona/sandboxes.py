@@ -37,6 +37,7 @@ class Sandboxes:
         self._running: dict[str, Machine] = {}
         self._numbers: set[int] = {sandbox.number for sandbox in records.sandboxes.all()}
         self._open: Counter[str] = Counter()
+        self._touched: set[str] = set()
         self.changed: Changed = lambda _sandbox, _old: None
 
     def all(self) -> list[Sandbox]:
@@ -115,6 +116,7 @@ class Sandboxes:
     def touch(self, sandbox: Sandbox) -> None:
         """Note activity; it reaches the disk with the next change or at the latest on `flush`."""
         sandbox.last_activity_at = utc_now()
+        self._touched.add(sandbox.id)
 
     @contextmanager
     def in_use(self, sandbox: Sandbox) -> Iterator[None]:
@@ -130,10 +132,13 @@ class Sandboxes:
     def flush(self) -> None:
         """Note what is in use and bring every activity to disk."""
         self._open += Counter()
-        for sandbox in self.all():
-            if self._open[sandbox.id]:
-                self.touch(sandbox)
-            self._records.sandboxes.put(sandbox)
+        for sandbox_id in self._touched | self._open.keys():
+            sandbox = self._records.sandboxes.get(sandbox_id)
+            if sandbox is not None:
+                if self._open[sandbox_id]:
+                    self.touch(sandbox)
+                self._records.sandboxes.put(sandbox)
+        self._touched.clear()
 
     async def recover(self) -> None:
         """After a start of the host: no sandbox runs, so no record may say that one does."""

@@ -6,13 +6,12 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
 READY_WITHIN_S = 180.0
 STOP_WITHIN_S = 30.0
+READY = "is ready at"
 
 
 def free_port() -> int:
@@ -47,13 +46,14 @@ class HostProcess:
             "LOCAL_DAYTONA_DATA_DIR": str(self.data_dir),
         }
         with (self.data_dir / "log").open("ab") as log:
+            before = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "local_platform.daytona"],
                 env=os.environ | own | self.settings,  # noqa: TID251 - handed on, not read
                 stdout=log,
                 stderr=log,
             )
-        self._wait_until_ready(self.process)
+        self._wait_until_ready(self.process, before)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process is None:
@@ -67,14 +67,14 @@ class HostProcess:
     def log(self) -> str:
         return (self.data_dir / "log").read_text()
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], log_from: int) -> None:
+        """By its own words: on a port in use another host would answer."""
         deadline = time.monotonic() + READY_WITHIN_S
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                opener.open(f"{self.api_url}/health").close()
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.05)
-            else:
+        while time.monotonic() < deadline:
+            ended = process.poll() is not None
+            if READY in self.log()[log_from:]:
                 return
+            if ended:
+                break
+            time.sleep(0.05)
         raise RuntimeError(f"the host did not get ready: {self.log()}")

@@ -12,7 +12,10 @@ MARK = "LOCAL_STACK"
 """The variable by which every process of a stack is known."""
 
 EVERYBODY = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "NO_COLOR"}
-EVERYBODY_PREFIXES = ("LC_", "SSL_CERT_", "PYTHON", "OTEL_", "LOG_", "XDG_")
+EVERYBODY_PREFIXES = ("LC_", "SSL_CERT_", "PYTHON", "OTEL_", "LOG_", "XDG_", "STREAM_")
+NOBODY = {"PYTHONDONTWRITEBYTECODE"}
+"""Without compiled modules on disk ten processes would compile the same ones at every start."""
+
 PROXIES = {f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")}
 
 
@@ -21,7 +24,8 @@ def base(operator: Mapping[str, str], layout: Layout) -> dict[str, str]:
     kept = {
         name: value
         for name, value in operator.items()
-        if name in EVERYBODY or name.startswith(EVERYBODY_PREFIXES) or name.lower() in PROXIES
+        if name not in NOBODY
+        and (name in EVERYBODY or name.startswith(EVERYBODY_PREFIXES) or name.lower() in PROXIES)
     }
     return kept | {MARK: str(layout.root)}
 

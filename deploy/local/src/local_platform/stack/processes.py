@@ -14,7 +14,7 @@ INFRASTRUCTURE, MACHINERY, SERVICES = "infrastructure", "machinery", "services"
 """Groups, in the order in which they start; they stop in the opposite one."""
 
 RELAY_NAME = "model-relay.internal:8090"
-SHARED = ("NATS_URL", "MONGODB_URI", "DAYTONA_", "DEPLOYMENT_ID", "STREAM_", "RELAY_PUBLIC_URL")
+SHARED = ("NATS_URL", "MONGODB_URI", "DAYTONA_", "DEPLOYMENT_ID", "RELAY_PUBLIC_URL")
 """The operator's variables that every service is given."""
 
 ON_THEIR_OWN_PORT = {"gateway", "relay"}

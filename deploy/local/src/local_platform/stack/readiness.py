@@ -76,9 +76,9 @@ async def wait_until_ready(
         async with asyncio.timeout(timeout_s), aiohttp.ClientSession() as session:
             await _all_ready(processes, session, waiting, Watch(layout))
     except TimeoutError:
-        names = ", ".join(waiting.reasons)
+        names = "".join(f"\n  {name}: {reason}" for name, reason in waiting.reasons.items())
         tails = "\n".join(died(layout, name) for name in list(waiting.reasons)[:2])
-        raise FaultError(f"Not ready after {timeout_s:.0f} s: {names}.\n{tails}") from None
+        raise FaultError(f"Not ready after {timeout_s:.0f} s:{names}\n{tails}") from None
     except ExceptionGroup as group:
         faults, others = group.split(FaultError)
         raise (others or faults or group).exceptions[0] from None

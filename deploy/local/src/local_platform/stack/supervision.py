@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import resource
 import shlex
 import shutil
@@ -65,9 +66,14 @@ logfile_maxbytes={LOG_SIZE}
 logfile_backups={LOGS_KEPT}
 pidfile={_plain(layout.supervisor_pid)}
 minfds={files}
-[rpcinterface:supervisor]
+{_user()}[rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
+
+
+def _user() -> str:
+    # Without it a supervisor of root warns that it drops no privileges.
+    return "user=root\n" if os.geteuid() == 0 else ""
 
 
 def _program(layout: Layout, process: Process) -> str:

@@ -104,9 +104,7 @@ class TestAccess:
             first = await by_query.json()
         async with browser.get(link.url, headers={TOKEN: link.token}) as by_header:
             second = await by_header.json()
-        async with browser.get(
-            link.url, headers={"Authorization": f"Bearer {host.key}"}
-        ) as by_key:
+        async with browser.get(link.url, headers=account) as by_key:
             third = await by_key.json()
 
         assert first["path"] == "/p?a=1&b=2"

@@ -18,6 +18,7 @@ from chat_proxy.model.agent import (
 )
 
 _COMPARED = 160
+_INVOCATION = "skillinvocation:"
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,27 @@ class Caught:
 
 
 def is_ours(prompt: str, kept: str) -> bool:
-    """Whether `kept`, a prompt as the agent kept it, carries ours, maybe with the skill."""
-    return _squeezed(prompt)[:_COMPARED] in _squeezed(kept)
+    """Whether `kept` is our prompt as the agent keeps it: with the skill before it, or with what
+    its references stand for after it.
+    """
+    ours, theirs = _squeezed(prompt), _squeezed(kept)
+    if theirs == ours or theirs.endswith(_INVOCATION + ours):
+        return True
+    return "@" in ours and ours[:_COMPARED] in theirs
 
 
 def steps_after(
-    prompt: str, messages: Sequence[TranscriptMessage]
+    prompt: str, messages: Sequence[TranscriptMessage], *, before: int = 0
 ) -> list[TranscriptMessage] | None:
-    """What the agent stored after the prompt; None when the prompt is not there."""
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].role == "user" and is_ours(prompt, messages[index].text):
-            return list(messages[index + 1 :])
-    return None
+    """What the agent stored after the prompt; None when the prompt is not there. `before` earlier
+    turns said the same.
+    """
+    found = [
+        index
+        for index, message in enumerate(messages)
+        if message.role == "user" and is_ours(prompt, message.text)
+    ]
+    return list(messages[found[-1] + 1 :]) if len(found) > before else None
 
 
 def whole_text(steps: Sequence[TranscriptMessage]) -> str:

@@ -40,7 +40,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class Turn:
-    """`running` means that the prompt is on its way to the agent and is never sent again."""
+    """`running` means that the prompt may be with the agent: whoever takes the turn over looks at
+    the agent's record before anything is sent.
+    """
 
     id: str
     session_id: str
@@ -63,7 +65,9 @@ class Turn:
         return not TRANSITIONS[self.state]
 
     def running(self, *, agent_session: str) -> Self:
-        return replace(self._to(S.RUNNING), agent_session=agent_session)
+        """In the agent's conversation of that name; again, when it had to begin a new one."""
+        turn = self if self.state is S.RUNNING else self._to(S.RUNNING)
+        return replace(turn, agent_session=agent_session)
 
     def ended(self, state: TurnState, *, at: datetime, error: Failure | None = None) -> Self:
         return replace(self._to(state), ended_at=at, error=error)

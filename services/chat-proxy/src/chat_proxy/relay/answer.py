@@ -1,5 +1,7 @@
 """Passing a provider's answer on: as it comes, with the headers that mean something."""
 
+import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Iterable
@@ -19,6 +21,7 @@ _PASSED_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 _STREAM = "text/event-stream"
 _LONGEST_ERROR = 1024 * 1024
 _LONGEST_LIST = 8 * 1024 * 1024
+_LAST_WORD_S = 2.0
 _HIDDEN = b"[key]"
 
 
@@ -93,20 +96,26 @@ class PassingAnswer:
         await response.prepare(self._request)
         try:
             await self._pass(answer, response, first, idle_s)
+            await response.write_eof()
+        except RefusedError as exc:
+            await self._break_off(response, exc, as_event=as_event)
         except TimeoutError:
             await self._break_off(response, too_slow(title, idle_s), as_event=as_event)
-        except aiohttp.ClientPayloadError:
-            await self._break_off(response, cut_off(title), as_event=as_event)
-        else:
-            await response.write_eof()
+        except ConnectionResetError:
+            logger.info("the sandbox has gone")
         return response
 
     async def _first(self, answer: aiohttp.ClientResponse, first_byte_s: float) -> bytes:
         try:
             async with SilenceLimit(first_byte_s):
-                return await answer.content.readany()
+                return await self._next(answer)
         except TimeoutError as exc:
             raise too_slow(self._target.provider.title, first_byte_s) from exc
+
+    async def _next(self, answer: aiohttp.ClientResponse) -> bytes:
+        """All that has arrived; empty at the end."""
+        try:
+            return await answer.content.readany()
         except aiohttp.ClientError as exc:
             raise cut_off(self._target.provider.title) from exc
 
@@ -117,15 +126,13 @@ class PassingAnswer:
         first: bytes,
         idle_s: float,
     ) -> None:
-        """Whatever has arrived goes out at once, in one piece."""
-        read, write, feed = answer.content.readany, response.write, self._meter.feed
         chunk = first
         async with SilenceLimit(idle_s) as silence:
             while chunk:
-                feed(chunk)
-                await write(chunk)
+                self._meter.feed(chunk)
+                await response.write(chunk)
                 silence.seen()
-                chunk = await read()
+                chunk = await self._next(answer)
 
     async def _break_off(
         self, response: web.StreamResponse, error: RefusedError, *, as_event: bool
@@ -133,7 +140,11 @@ class PassingAnswer:
         """An answer that ends early must not look complete."""
         logger.warning("%s", error.code, extra={"provider": self._target.provider.name})
         if as_event:
-            await response.write(b"data: " + json.dumps(error.body()).encode() + b"\n\n")
-            await response.write_eof()
-        elif self._request.transport is not None:
+            with contextlib.suppress(TimeoutError, ConnectionResetError):
+                # A sandbox that reads nothing would hold this up for ever.
+                async with asyncio.timeout(_LAST_WORD_S):
+                    await response.write(b"data: " + json.dumps(error.body()).encode() + b"\n\n")
+                    await response.write_eof()
+                return
+        if self._request.transport is not None:
             self._request.transport.abort()

@@ -72,22 +72,25 @@ class Conversation:
         return True
 
     async def _prompt(self, agent: AgentSession) -> None:
-        """Send the prompt; that it is on its way is stored before."""
+        """Send the prompt; which conversation it goes to is stored before."""
         prompt = await self._link.prompt(first=agent.is_fresh)
-        running = self._running
-        turn = running.turn.running(agent_session=agent.name)
-        await persist(lambda: self._outside.turns.save(turn))
-        running.turn = replace(
-            turn, claim=running.turn.claim, stop_requested=running.turn.stop_requested
-        )
-        if agent.name != running.session.agent_session:
-            await persist(
-                lambda: self._outside.sessions.keep_agent_session(running.session.id, agent.name)
-            )
+        if agent.name != self._running.turn.agent_session:
+            await self._keep_name(agent.name)
         if self._link.replayed:
             self.scribe.note(_REPLAYED, "history_replayed")
         await agent.submit(prompt)
-        running.heard_at = self._outside.clock()
+        self._running.heard_at = self._outside.clock()
+
+    async def _keep_name(self, name: str) -> None:
+        running = self._running
+        turn = running.turn.running(agent_session=name)
+        await asyncio.gather(
+            persist(lambda: self._outside.turns.save(turn)),
+            persist(lambda: self._outside.sessions.keep_agent_session(running.session.id, name)),
+        )
+        running.turn = replace(
+            turn, claim=running.turn.claim, stop_requested=running.turn.stop_requested
+        )
 
     async def _follow(self, agent: AgentSession) -> Outcome:
         while self.scribe.finished is None:
@@ -141,7 +144,8 @@ class Conversation:
         prompt, standing = self._running.turn.text, agent.standing
         running = standing.running and is_ours(prompt, standing.prompt)
         messages = await agent.transcript()
-        steps = steps_after(prompt, messages)
+        same = await persist(lambda: self._outside.turns.count_same(self._running.turn))
+        steps = steps_after(prompt, messages, before=same)
         if steps is None and not running:
             if self.writer.answer.streamed or self.scribe.known_tools:
                 return failed(ErrorCode.AGENT_LOST, _LOST)

@@ -83,7 +83,7 @@ class TurnRunner:
 
     async def _work(self) -> None:
         resumed = self.turn.claim.fence > 1
-        prompted = self.turn.agent_session is not None
+        prompted = resumed and self.turn.agent_session is not None
         reaching = None if prompted else asyncio.ensure_future(self._link.reach())
         try:
             writer, known = await begin(self._running, self._outside, resumed=resumed)

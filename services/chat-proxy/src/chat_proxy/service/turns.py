@@ -110,6 +110,8 @@ class TurnService:
             text=text,
             created_at=now,
             claim=Claim(self._outside.me, fence=1, until=now + CLAIM_TTL),
+            state=TurnState.RUNNING if session.agent_session else TurnState.PENDING,
+            agent_session=session.agent_session,
             skill_digest=session.skill.digest,
         )
 

@@ -32,6 +32,7 @@ class Edge:
     owners: Owners
     auth: str
     keepalive: timedelta
+    example_skills: tuple[str, ...] = ()
     local_issuer: Issuer | None = None
 
 

@@ -27,7 +27,7 @@ Encode = Callable[[list[Frame]], bytes]
 class EventStream(Response):
     """Sends what the viewer sees until its journal ends, the client goes, or the process drains.
 
-    `pace` is a rest between two batches, for encodings that are dear.
+    `rest_s` says how long to rest between two batches, for encodings that are dear.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class EventStream(Response):
         *,
         keepalive: timedelta,
         encode: Encode = encode,
-        pace: timedelta = timedelta(0),
+        rest_s: Callable[[], float] | None = None,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -45,7 +45,7 @@ class EventStream(Response):
         self._viewer = viewer
         self._quiet_ticks = max(1, int(keepalive / TICK))
         self._encode = encode
-        self._pace_s = pace.total_seconds()
+        self._rest_s = rest_s
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         streaming = asyncio.ensure_future(self._stream(send))
@@ -65,9 +65,10 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         await self._send(send, b"retry: %d\n\n" % _RETRY_MS)
         async for frames in self._viewer.batches(quiet=self._quiet_ticks):
-            await self._send(send, self._encode(frames) if frames else _QUIET)
-            if self._pace_s:
-                await asyncio.sleep(self._pace_s)
+            if body := self._encode(frames) if frames else _QUIET:
+                await self._send(send, body)
+            if self._rest_s is not None:
+                await asyncio.sleep(self._rest_s())
         if self._viewer.error is not None:
             await self._send(send, encode_error(problem(self._viewer.error)))
         await send({"type": "http.response.body", "body": b"", "more_body": False})

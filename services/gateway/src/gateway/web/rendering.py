@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from common.clock import utc_now
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from common.clock import utc_now
 from gateway.web import markdown
 
 HERE = Path(__file__).parent
@@ -23,6 +23,25 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+CHOICES = {
+    "once": "Allow once",
+    "session": "Allow in this conversation",
+    "always": "Always allow",
+    "deny": "Deny",
+}
+ANSWERS = {
+    "once": "You allowed it once.",
+    "session": "You allowed it for this conversation.",
+    "always": "You allow it always.",
+    "deny": "You denied it; it was not run.",
+}
+WAYS = {
+    "provider_auth": ("/settings", "Check your key"),
+    "provider_credit": ("/settings", "Choose another model or provider"),
+    "provider_rate_limit": ("/settings", "Choose another model or provider"),
+    "provider_error": ("/settings", "Look at the model's settings"),
+    "sandbox_unavailable": ("/dashboard", "Look at your sandbox"),
+}
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -92,7 +111,13 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"asset": asset, "skill_url": skill_url}
+    environment.globals |= {
+        "asset": asset,
+        "skill_url": skill_url,
+        "CHOICES": CHOICES,
+        "ANSWERS": ANSWERS,
+        "WAYS": WAYS,
+    }
     environment.filters |= {
         "ago": ago,
         "size": size,

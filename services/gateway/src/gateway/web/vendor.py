@@ -43,13 +43,13 @@ def main() -> None:
 
 def _packed(package: str, directory: Path) -> Path:
     done = subprocess.run(
-        ["npm", "pack", "--json", package],  # noqa: S607 (the npm of the PATH)
+        ["npm", "pack", "--json", package],
         cwd=directory,
         check=True,
         capture_output=True,
         text=True,
     )
-    return directory / json.loads(done.stdout)[0]["filename"]
+    return directory / str(json.loads(done.stdout)[0]["filename"])
 
 
 def _check(package: str, archive: Path, integrity: str) -> None:

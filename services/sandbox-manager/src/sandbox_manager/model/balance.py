@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from common.contracts.sandbox import SandboxState
+
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
 from sandbox_manager.model.sandbox import Sandbox
 
@@ -90,20 +91,25 @@ def unexplained(
 
 def judge_record(record: Sandbox, found: ProvidedSandbox | None, now: datetime) -> Finding:
     """What to do about a record, given the provider's own answer about its sandbox."""
-    sandbox_id = record.provider_id or ""
     if record.state not in {SandboxState.ACTIVE, SandboxState.STOPPED}:
-        return Finding(Remedy.NONE, record.owner_id, sandbox_id, "changing")
-    if found is None:
-        return Finding(Remedy.NOTE_GONE, record.owner_id, sandbox_id, "gone at the provider")
-    if found.state in AGREED[record.state] or found.state is ProvidedState.CHANGING:
-        return Finding(Remedy.NONE, record.owner_id, sandbox_id, "agrees")
+        remedy, detail = Remedy.NONE, "changing"
+    elif found is None:
+        remedy, detail = Remedy.NOTE_GONE, "gone at the provider"
+    elif found.state in AGREED[record.state] or found.state is ProvidedState.CHANGING:
+        remedy, detail = Remedy.NONE, "agrees"
+    else:
+        remedy, detail = _drift(record, found, now)
+    return Finding(remedy, record.owner_id, record.provider_id or "", detail)
+
+
+def _drift(record: Sandbox, found: ProvidedSandbox, now: datetime) -> tuple[Remedy, str]:
     if found.state is ProvidedState.FAILED:
-        return Finding(Remedy.WAIT, record.owner_id, sandbox_id, f"failed: {found.reason}")
+        return Remedy.WAIT, f"failed: {found.reason}"
     if record.state is SandboxState.ACTIVE:
-        return Finding(Remedy.NOTE_STOPPED, record.owner_id, sandbox_id, "stopped by the provider")
+        return Remedy.NOTE_STOPPED, "stopped by the provider"
     if record.is_held(now):
-        return Finding(Remedy.NONE, record.owner_id, sandbox_id, "being woken")
-    return Finding(Remedy.STOP, record.owner_id, sandbox_id, "runs although it was stopped")
+        return Remedy.NONE, "being woken"
+    return Remedy.STOP, "runs although it was stopped"
 
 
 def judge_stranger(

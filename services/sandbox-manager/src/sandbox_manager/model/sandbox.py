@@ -279,6 +279,10 @@ class Sandbox(Record):
         self.check_free(now)
         return self._to_deleting()
 
+    def forced_out(self) -> Self | None:
+        """Deleted whatever runs in it: its owner is gone."""
+        return self._to_deleting() if self.state in RUNNABLE else None
+
     def found_gone(self) -> Self | None:
         """The provider no longer knows it: what the record says about it ends."""
         return self._to_deleting() if self.state in RUNNABLE else None

@@ -159,5 +159,6 @@ def _entered_for(
     return max(found, key=_age, default=None)
 
 
-def _age(value: StoredVariable) -> tuple[datetime, int]:
-    return value.set_at, value.version
+def _age(value: StoredVariable) -> tuple[datetime, str, int]:
+    """Never equal for two values of one name, so the order of skills decides nothing."""
+    return value.set_at, value.skill, value.version

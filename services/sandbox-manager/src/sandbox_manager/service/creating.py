@@ -21,10 +21,25 @@ from sandbox_manager.errors import (
 )
 from sandbox_manager.model.directory import slot
 from sandbox_manager.model.plan import AGENT_PORT
+from sandbox_manager.model.provided import (
+    CREATE_LABEL,
+    DEPLOYMENT_LABEL,
+    IMAGE_LABEL,
+    OWNER_LABEL,
+    SOURCE_LABEL,
+    ProvidedSandbox,
+    ProvidedState,
+)
 from sandbox_manager.model.sandbox import Installed, Sandbox
 from sandbox_manager.model.steps import Step
-from sandbox_manager.model.provided import CREATE_LABEL, DEPLOYMENT_LABEL, IMAGE_LABEL, OWNER_LABEL, SOURCE_LABEL, ProvidedSandbox, ProvidedState
-from sandbox_manager.ports import Inside, Retention, Sandboxes, SandboxOrder, SandboxProvider, Source
+from sandbox_manager.ports import (
+    Inside,
+    Retention,
+    Sandboxes,
+    SandboxOrder,
+    SandboxProvider,
+    Source,
+)
 from sandbox_manager.service.configuring import Wanted
 from sandbox_manager.service.desk import Desk, together
 from sandbox_manager.service.preparing import Changes, Preparation, RelayToken

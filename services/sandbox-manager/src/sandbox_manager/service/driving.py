@@ -31,9 +31,9 @@ from sandbox_manager.errors import (
 )
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.plan import PATHS, Create, Install, Instant, Wait, plan
+from sandbox_manager.model.provided import ProvidedState
 from sandbox_manager.model.sandbox import STALE_LOCK, Sandbox
 from sandbox_manager.model.steps import Step
-from sandbox_manager.model.provided import ProvidedState
 from sandbox_manager.ports import SandboxProvider, Sleep, StepProbe
 from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.creating import Creation

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from common.clock import Clock
 from common.contracts.sandbox import SandboxState
+
 from sandbox_manager.errors import SandboxBusyError
 from sandbox_manager.ports import Acknowledgements, Launches, Sandboxes
 from sandbox_manager.service.removing import Removal
@@ -30,6 +31,8 @@ class Erasing:
         if sandbox.state is SandboxState.CREATING or not await self.removal.run(owner_id):
             message = "the sandbox is not gone yet"
             raise SandboxBusyError(message)
-        await self.launches.forget(owner_id)
         await self.acknowledgements.forget(owner_id)
-        await self.sandboxes.forget(owner_id)
+        is_gone = await self.launches.forget(owner_id) and await self.sandboxes.forget(owner_id)
+        if not is_gone:
+            message = "some records still wait for their events to be sent"
+            raise SandboxBusyError(message)

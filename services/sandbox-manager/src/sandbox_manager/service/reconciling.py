@@ -13,6 +13,7 @@ from common.clock import Clock
 from common.contracts.events import SANDBOX_STOPPED
 from common.contracts.sandbox import SandboxState
 from common.errors import AppError
+
 from sandbox_manager.errors import SandboxBusyError
 from sandbox_manager.model.balance import (
     Balance,
@@ -32,7 +33,7 @@ from sandbox_manager.model.provided import (
     ProvidedState,
 )
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports import Orphans, SandboxProvider, Sandboxes
+from sandbox_manager.ports import Orphans, Sandboxes, SandboxProvider
 from sandbox_manager.service.creating import sandbox_event
 from sandbox_manager.service.preparing import Preparation
 from sandbox_manager.service.removing import Removal
@@ -79,30 +80,33 @@ class Reconciliation:
 
     async def act(self, finding: Finding) -> bool:
         """Apply one remedy; the record is read again, and a change in between wins."""
+        if finding.remedy in {Remedy.NONE, Remedy.WAIT}:
+            return False
         try:
-            match finding.remedy:
-                case Remedy.NOTE_GONE:
-                    await self._note_gone(finding)
-                case Remedy.NOTE_STOPPED:
-                    await self._note_stopped(finding)
-                case Remedy.STOP:
-                    await self.provider.stop(finding.sandbox_id)
-                case Remedy.ADOPT:
-                    await self._adopt(finding)
-                case Remedy.DELETE:
-                    await self.provider.delete(finding.sandbox_id)
-                case Remedy.NONE | Remedy.WAIT:
-                    return False
+            await self._apply(finding)
         except SandboxBusyError:
             return False
         except AppError as exc:
             logger.warning("%s of %s failed: %s", finding.remedy, finding.sandbox_id, exc.detail)
             return False
-        logger.info(
-            "reconciled: %s", finding.detail, extra={"remedy": finding.remedy.value,
-            "sandbox_id": finding.sandbox_id, "owner_id": finding.owner_id}
-        )
+        facts = {"sandbox_id": finding.sandbox_id, "owner_id": finding.owner_id}
+        logger.info("reconciled: %s, %s", finding.remedy, finding.detail, extra=facts)
         return True
+
+    async def _apply(self, finding: Finding) -> None:
+        match finding.remedy:
+            case Remedy.NOTE_GONE:
+                await self._note_gone(finding)
+            case Remedy.NOTE_STOPPED:
+                await self._note_stopped(finding)
+            case Remedy.STOP:
+                await self.provider.stop(finding.sandbox_id)
+            case Remedy.ADOPT:
+                await self._adopt(finding)
+            case Remedy.DELETE:
+                await self.provider.delete(finding.sandbox_id)
+            case Remedy.NONE | Remedy.WAIT:
+                pass
 
     async def _judged_record(self, record: Sandbox) -> Finding:
         found = await self.provider.find(record.provider_id or "")
@@ -124,23 +128,21 @@ class Reconciliation:
     async def _note_gone(self, finding: Finding) -> None:
         changed = await self.sandboxes.apply(
             finding.owner_id,
-            lambda record: record.found_gone()
-            if record.provider_id == finding.sandbox_id
-            else None,
+            lambda record: (
+                record.found_gone() if record.provider_id == finding.sandbox_id else None
+            ),
         )
         if changed is not None:
             await self.removal.run(finding.owner_id)
 
     async def _note_stopped(self, finding: Finding) -> None:
         sandbox = await self.sandboxes.get(finding.owner_id)
-        event = sandbox_event(
-            SANDBOX_STOPPED, sandbox, SandboxState.STOPPED, self.clock(), "idle"
-        )
+        event = sandbox_event(SANDBOX_STOPPED, sandbox, SandboxState.STOPPED, self.clock(), "idle")
         await self.sandboxes.apply(
             finding.owner_id,
-            lambda record: record.found_stopped()
-            if record.provider_id == finding.sandbox_id
-            else None,
+            lambda record: (
+                record.found_stopped() if record.provider_id == finding.sandbox_id else None
+            ),
             event=event,
         )
 
@@ -163,4 +165,3 @@ class Reconciliation:
                 sealed_agent_token=token,
             ),
         )
-

@@ -9,8 +9,8 @@ from common.contracts.events import SANDBOX_DELETED
 from common.contracts.sandbox import SandboxState
 
 from sandbox_manager.errors import SandboxBusyError
-from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.provided import ProvidedSandbox
+from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports import Sandboxes, SandboxProvider, Sleep
 from sandbox_manager.service.creating import sandbox_event
 

@@ -19,6 +19,7 @@ from sandbox_manager.service.removing import Removal
 logger = logging.getLogger(__name__)
 
 _BATCH = 20
+_DELETION = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Takeover:
 
     async def _remove(self, owner_id: str) -> int:
         try:
-            return int(await self.removal.run(owner_id, within=timedelta(0)))
+            return int(await self.removal.run(owner_id, within=_DELETION))
         except AppError as exc:
             logger.warning("the deletion for %s goes on later: %s", owner_id, exc.detail)
             return 0

@@ -55,6 +55,16 @@ class MongoTurns(Turns):
         with answering():
             return await self._turns.count_documents({"owner_id": owner_id, "active": True})
 
+    async def count_same(self, turn: Turn) -> int:
+        query = {
+            "session_id": turn.session_id,
+            "agent_session": turn.agent_session,
+            "text": turn.text,
+            "created_at": {"$lt": turn.created_at},
+        }
+        with answering():
+            return await self._turns.count_documents(query)
+
     async def save(self, turn: Turn, *, emit: OutgoingEvent | None = None) -> None:
         update: Document = {"$set": _changing(turn)}
         if turn.is_ended:

@@ -9,7 +9,7 @@ from common.outbox import OUTBOX_INDEX
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from sandbox_manager.adapters.mongo.records import Versioned, to_document
+from sandbox_manager.adapters.mongo.records import NOTHING_WAITS, Versioned, to_document
 from sandbox_manager.model.launch import RUNNING_STATES, AskedBy, Launch
 from sandbox_manager.ports import LaunchChange, Launches
 
@@ -72,6 +72,10 @@ class MongoLaunches(Launches):
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
         cursor = self._collection.find({"owner_id": owner_id}).sort("created_at", DESCENDING)
         return [to_launch(document) async for document in cursor.limit(limit)]
+
+    async def forget(self, owner_id: str) -> bool:
+        await self._collection.delete_many({"owner_id": owner_id, **NOTHING_WAITS})
+        return await self._collection.find_one({"owner_id": owner_id}, {"_id": 1}) is None
 
     async def _one(self, wanted: Document) -> Launch | None:
         document = await self._collection.find_one(wanted)

@@ -30,6 +30,9 @@ class MongoAcknowledgements(Acknowledgements):
         found = await self._collection.find_one({"_id": f"{owner_id}:{digest}"}, {"_id": 1})
         return found is not None
 
+    async def forget(self, owner_id: str) -> None:
+        await self._collection.delete_many({"owner_id": owner_id})
+
 
 class MongoOrphans(Orphans):
     def __init__(self, collection: Collection) -> None:

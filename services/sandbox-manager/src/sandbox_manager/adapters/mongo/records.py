@@ -14,6 +14,9 @@ from sandbox_manager.model.sandbox import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
 
+NOTHING_WAITS: Document = {"outbox.0": {"$exists": False}}
+"""Holds for a document that may be removed: all its events are sent."""
+
 _TRIES = 60
 _LONGEST_PAUSE_S = 0.05
 

@@ -10,7 +10,7 @@ from common.outbox import OUTBOX_INDEX
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from sandbox_manager.adapters.mongo.records import Versioned, to_document
+from sandbox_manager.adapters.mongo.records import NOTHING_WAITS, Versioned, to_document
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports import SandboxChange, Sandboxes
 
@@ -49,6 +49,10 @@ class MongoSandboxes(Sandboxes):
     async def by_relay_token(self, sha256: str) -> Sandbox | None:
         document = await self._collection.find_one({"relay_tokens": sha256})
         return to_sandbox(document) if document is not None else None
+
+    async def forget(self, owner_id: str) -> bool:
+        await self._collection.delete_one({"_id": owner_id, **NOTHING_WAITS})
+        return await self._collection.find_one({"_id": owner_id}, {"_id": 1}) is None
 
     async def existing(self) -> Sequence[Sandbox]:
         return [to_sandbox(document) async for document in self._collection.find(_EXISTING)]

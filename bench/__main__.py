@@ -1,0 +1,56 @@
+"""Boot a platform of its own and measure it: `python -m bench`."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from local_platform.instance import Instance, running
+from local_platform.visitor import Visitor
+
+from bench.bare import boot_ms
+from bench.figures import Figure, keep, machine, percentile, table
+from bench.launches import RUNS, measure, write_skills
+
+BARE_RUNS = 10
+WARM_RUNS = 3
+EXAMPLES = Path(__file__).parents[1] / "examples/skills"
+
+
+def main() -> int:
+    about = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "bench-skills"
+        refs = write_skills(root, RUNS + 1)
+        local_roots = f"{EXAMPLES},{root}"
+        with running(Path(folder) / "data", SKILL_RESOLVER_LOCAL_ROOTS=local_roots) as instance:
+            figures = [*_start(instance), *_launches(instance, refs)]
+    print(table(figures))
+    print(f"\nwritten to {keep(about, figures).relative_to(Path.cwd())}")
+    return 0 if all(figure.ok is not False for figure in figures) else 1
+
+
+def _start(instance: Instance) -> list[Figure]:
+    """Warm: the environment and the sandbox root are there."""
+    seconds = []
+    for _ in range(WARM_RUNS):
+        instance.down()
+        started = time.perf_counter()
+        instance.up()
+        seconds.append(time.perf_counter() - started)
+    return [Figure("make up, warm, to ready, p50", percentile(seconds, 50), "s")]
+
+
+def _launches(instance: Instance, refs: list[str]) -> list[Figure]:
+    [hermes] = instance.directory.glob("daytona/roots/hermes-*/hermes/bin/hermes")
+    boots = boot_ms(hermes, BARE_RUNS)
+    bare = percentile(boots, 50)
+    visitors = [Visitor.named(f"bench-{number}", instance) for number in range(RUNS)]
+    return [
+        Figure("bare hermes gateway run to /health, p50", bare, "ms"),
+        Figure("bare hermes gateway run to /health, p95", percentile(boots, 95), "ms"),
+        *measure(visitors, refs, bare),
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,101 @@
+"""What every page's route shares: errors as pages, forms as plain values, services that may be
+away.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from common.errors import AppError, InvalidError, UnavailableError
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from markupsafe import escape
+from pydantic import ValidationError
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway.errors import problem
+from gateway.web.rendering import page, partial
+
+ValueT = TypeVar("ValueT")
+
+_HEADINGS = {
+    401: "Who are you?",
+    403: "That is not allowed",
+    404: "There is no such thing here",
+    429: "Too much at once",
+    503: "A part of the platform does not answer",
+}
+
+
+class PageRoute(APIRoute):
+    """Renders errors as a page, or as an update of the page that asked."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except AppError as exc:
+                return error_response(request, exc)
+            except (RequestValidationError, ValidationError):
+                return error_response(request, InvalidError("The page was asked for wrongly."))
+
+        return handle
+
+
+def error_response(request: Request, error: AppError) -> Response:
+    body = problem(error)
+    if "hx-request" in request.headers:
+        target = "#composer-problem" if _is_composer(request) else "#alert"
+        html = page_note(error.detail)
+        return HTMLResponse(partial(target, html, swap="innerHTML"), status_code=body["status"])
+    return error_page(error)
+
+
+def error_page(error: AppError) -> Response:
+    body = {"candidates": [], "retry_at": None, **problem(error)}
+    heading = _HEADINGS.get(body["status"], "That did not work")
+    return page("error.html", status=body["status"], problem=body, heading=heading)
+
+
+def page_note(text: str) -> str:
+    return f'<p class="note danger">{escape(text)}</p>'
+
+
+def _is_composer(request: Request) -> bool:
+    return "/ui/sessions/" in request.url.path
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a posted form; files and doubled names are not taken."""
+    form = await request.form()
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def field(form: dict[str, str], name: str) -> str:
+    """A field that must be there."""
+    value = form.get(name, "").strip()
+    if not value:
+        raise InvalidError(f"{name} is missing")
+    return value
+
+
+def own_path(text: str) -> str:
+    """`text` where it is a path of this site; anything else is the start page."""
+    parts = urlsplit(text)
+    is_own = text.startswith("/") and not text.startswith(("//", "/\\"))
+    return text if is_own and not parts.scheme and not parts.netloc else "/"
+
+
+def see(path: str) -> Response:
+    return RedirectResponse(path, status_code=303)
+
+
+async def if_there(asking: Awaitable[ValueT]) -> ValueT | None:
+    """The answer, or None while its service is away: one part of a page then says so."""
+    try:
+        return await asking
+    except UnavailableError:
+        return None

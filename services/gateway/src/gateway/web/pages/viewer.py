@@ -1,0 +1,67 @@
+"""A skill's file as a page shows it."""
+
+import base64
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from common.contracts.skills import READ_SKILL_FILE, ReadSkillFile, SkillFileContent
+from common.errors import AppError
+from markupsafe import Markup
+
+from gateway.ports import Services
+from gateway.web.markdown import coloured_file, render
+
+_MARKDOWN = frozenset({".md", ".markdown"})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Exactly one of `html` (prose), `lines` (source), `problem`; none of them for other bytes."""
+
+    path: str
+    raw: str = ""
+    size: int = 0
+    html: Markup | None = None
+    lines: list[Markup] | None = None
+    problem: str = ""
+    truncated: bool = False
+
+
+async def show(services: Services, digest: str, path: str) -> Shown:
+    """The file, or why it is not shown."""
+    try:
+        found = await services.call(READ_SKILL_FILE, ReadSkillFile(digest=digest, path=path))
+    except AppError as exc:
+        return Shown(path, problem=exc.detail)
+    return shown(found, f"/api/skills/{digest}/files/{quote(path)}")
+
+
+def shown(found: SkillFileContent, raw: str) -> Shown:
+    content = base64.b64decode(found.content_base64)
+    file = Shown(found.path, raw=raw, size=found.size, truncated=found.truncated)
+    text = content.decode("utf-8", errors="replace")
+    if "\0" in text or text.count("\N{REPLACEMENT CHARACTER}") > 1:
+        return file
+    text = text.replace("\r\n", "\n").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    if PurePosixPath(found.path).suffix.lower() in _MARKDOWN:
+        return replace(file, html=_prose(text))
+    lines = coloured_file(text, found.path).rstrip("\n").split("\n")
+    return replace(file, lines=[Markup(line) for line in lines])
+
+
+def _prose(text: str) -> Markup:
+    """Markdown; front matter is shown as what it is."""
+    front, body = _split(text)
+    is_shown = front and "```" not in front
+    head = render(f"```yaml\n{front}\n```\n", shift=1) if is_shown else Markup()
+    return head + render(body, shift=1)
+
+
+def _split(text: str) -> tuple[str, str]:
+    if not text.startswith("---\n"):
+        return "", text
+    front, fence, body = text[4:].partition("\n---")
+    if not fence:
+        return "", text
+    return front, body.partition("\n")[2]

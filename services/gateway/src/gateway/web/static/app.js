@@ -1,0 +1,150 @@
+// What a page cannot do by markup alone. Everything else works without this file.
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+
+  // The theme: by system until a choice is made.
+  $("[data-theme-toggle]")?.addEventListener("click", () => {
+    const root = document.documentElement;
+    const isDark = root.dataset.theme
+      ? root.dataset.theme === "dark"
+      : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = isDark ? "light" : "dark";
+    localStorage.setItem("theme", root.dataset.theme);
+  });
+
+  // Questions before what cannot be undone, and one request for one press.
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.ask;
+    if (question && !confirm(question)) {
+      event.preventDefault();
+      return;
+    }
+    if ("once" in event.target.dataset) {
+      setTimeout(() => { if (event.submitter) event.submitter.disabled = true; });
+    }
+  });
+  addEventListener("pageshow", () => {
+    document.querySelectorAll("form[data-once] button:disabled").forEach((button) => { button.disabled = false; });
+  });
+
+  // Searching a list while typing.
+  document.addEventListener("input", (event) => {
+    const rows = event.target.dataset?.filter;
+    if (!rows) return;
+    const words = event.target.value.trim().toLowerCase().split(/\s+/);
+    let shown = 0;
+    document.querySelectorAll(rows).forEach((row) => {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      if (!row.hidden) shown += 1;
+    });
+    const none = $("#none");
+    if (none) none.hidden = shown > 0;
+  });
+
+  // Settings: a provider brings its usual model.
+  $("[data-provider]")?.addEventListener("change", (event) => {
+    const usual = event.target.selectedOptions[0].dataset.model;
+    if (usual) $("#model").value = usual;
+  });
+
+  // Times that run.
+  setInterval(() => {
+    document.querySelectorAll("[data-since]").forEach((clock) => {
+      const passed = (Date.now() - Date.parse(clock.dataset.since)) / 1000;
+      clock.textContent = `${Math.max(0, passed).toFixed(1)} s`;
+    });
+  }, 100);
+
+  // The file viewer: which file is shown, and the line that a finding names.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[hx-target='#viewer']");
+    if (!link) return;
+    document.querySelectorAll(".tree a[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
+    if (link.closest(".tree")) link.setAttribute("aria-current", "true");
+    const line = link.hash.match(/^#L\d+$/)?.[0];
+    if (line) {
+      document.addEventListener("htmx:after:swap", () => {
+        location.hash = line;
+        $(line)?.scrollIntoView({ block: "center" });
+      }, { once: true });
+    }
+  });
+
+  // A launch that is over: into the chat, or show the way on.
+  const openChat = $("#open-chat");
+  document.addEventListener("over", (event) => {
+    const { state } = JSON.parse(event.detail.data);
+    $("#cancel-launch").hidden = true;
+    if (state === "ready") openChat.requestSubmit();
+    else $("#retry-launch").hidden = false;
+  });
+  if (openChat && "open" in openChat.dataset) openChat.requestSubmit();
+
+  // Streams that are cut come back by themselves; say so while they are away.
+  const lost = $("#lost");
+  document.addEventListener("htmx:sse:error", () => { if (lost) lost.hidden = false; });
+  document.addEventListener("htmx:sse:after:connection", () => { if (lost) lost.hidden = true; });
+  const reconnectLater = (event) => {
+    const stream = event.target;
+    if (!stream.hasAttribute?.("hx-sse:connect")) return;
+    if (lost) lost.hidden = false;
+    setTimeout(() => { if (!stream._htmx?.sse) htmx.process(stream, true); }, 2000);
+  };
+  document.addEventListener("htmx:error", reconnectLater);
+  document.addEventListener("htmx:response:error", reconnectLater);
+
+  const chat = $("#chat");
+  if (!chat) return;
+
+  // The composer: Enter sends, composing with an input method does not.
+  const text = $("#text");
+  const grow = () => {
+    text.style.height = "auto";
+    text.style.height = `${text.scrollHeight + 2}px`;
+  };
+  let sent = "";
+  text.addEventListener("input", grow);
+  text.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    if ($("#send") && text.value.trim()) $("#composer").requestSubmit();
+  });
+  document.addEventListener("htmx:config:request", (event) => {
+    if (event.target.id === "composer") sent = text.value;
+  });
+  document.addEventListener("htmx:after:request", (event) => {
+    const { sourceElement, response } = event.detail.ctx;
+    if (sourceElement?.id !== "composer" || response.status >= 400) return;
+    if (text.value === sent) text.value = "";
+    $("#first")?.remove();
+    grow();
+    stick = true;
+    follow();
+  });
+
+  // Stay at the end while the reader is there.
+  let stick = true;
+  const page = document.scrollingElement;
+  addEventListener("scroll", () => {
+    stick = page.scrollHeight - page.scrollTop - innerHeight < 120;
+  }, { passive: true });
+  const follow = () => { if (stick) page.scrollTop = page.scrollHeight; };
+  document.addEventListener("htmx:after:swap", (event) => {
+    if (event.target.id === "stream") follow();
+  });
+  follow();
+
+  // An answered question takes the focus with it; the composer is where one goes on.
+  document.addEventListener("htmx:finally:request", (event) => {
+    if ("approval" in (event.detail.ctx?.sourceElement?.dataset ?? {})) text.focus();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") $("[data-stop]")?.click();
+  });
+
+  // An open page keeps the sandbox awake.
+  setInterval(() => {
+    if (!document.hidden) fetch("/api/sandbox/heartbeat", { method: "POST" }).catch(() => {});
+  }, 4 * 60 * 1000);
+})();

@@ -1,0 +1,28 @@
+"""What is derived from the code is what is committed."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def generator() -> ModuleType:
+    """`docs/generate.py`, which is a script and no package."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATED: dict[Path, str] = generator().generated()
+
+
+class TestGenerated:
+    @pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
+    def test_a_derived_file_says_what_the_code_says(self, path: Path) -> None:
+        assert path.read_text() == GENERATED[path], "run `make docs`"
