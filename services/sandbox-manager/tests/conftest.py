@@ -221,9 +221,7 @@ class FakeInside(Inside):
         self._enter(sandbox_id, "remove")
         self.skills.pop((sandbox_id, directory), None)
 
-    async def look(
-        self, sandbox_id: str, *, directory: str | None, workspace: str | None
-    ) -> Look:
+    async def look(self, sandbox_id: str, *, directory: str | None, workspace: str | None) -> Look:
         self._enter(sandbox_id, "look")
         if workspace:
             self.workspaces.add((sandbox_id, workspace))
@@ -327,7 +325,9 @@ def bundle_digest(bundle: bytes) -> str:
 
 @dataclass
 class FakeKeys(Keys):
-    chosen: OwnerSettings = OwnerSettings(provider="demo", model="demo")
+    chosen: OwnerSettings = field(
+        default_factory=lambda: OwnerSettings(provider="demo", model="demo")
+    )
     entered: dict[tuple[str, str], tuple[StoredVariable, str]] = field(default_factory=dict)
     revealed: list[str] = field(default_factory=list)
 
@@ -443,8 +443,8 @@ class FakeLaunches(Launches):
         return [launch for launch in self.stored.values() if launch.is_due(now)][:limit]
 
     async def count_running(self, owner_id: str) -> int:
-        mine = [launch for launch in self.stored.values() if launch.owner_id == owner_id]
-        return sum(not launch.is_ended for launch in mine)
+        keys = [launch.running_key for launch in self.stored.values()]
+        return sum(key.startswith(f"{owner_id}:") for key in keys)
 
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
         mine = [launch for launch in self.stored.values() if launch.owner_id == owner_id]

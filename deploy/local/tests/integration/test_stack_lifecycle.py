@@ -58,11 +58,12 @@ class Stack:
         assert content is not None
         return content
 
-    def pid(self, name: str) -> int:
-        """The process that runs under `name` now; 0 while there is none."""
+    def pid(self, name: str) -> int | None:
+        """The process that runs under `name` now."""
         _, said = self.run("status")
         lines = (line.split() for line in said.splitlines())
-        return next((int(words[3]) for words in lines if words[:3] == [name, "running", "pid"]), 0)
+        pids = (words[3] for words in lines if words[0] == name and words[2] == "pid")
+        return next((int(pid) for pid in pids), None)
 
     def alive(self) -> list[int]:
         """Every process that was started for this stack, whoever its parent is."""
@@ -191,11 +192,11 @@ class TestStop:
 class TestDeath:
     def test_a_killed_process_is_started_again(self, stack: Stack) -> None:
         stack.run("up", "--detach")
-        killed = stack.pid("keys")
+        killed = stack.ready()["processes"]["keys"]["pid"]
 
-        os.kill(killed, signal.SIGKILL)
+        psutil.Process(killed).kill()
 
-        wait_until(lambda: stack.pid("keys") not in (0, killed))
+        wait_until(lambda: stack.pid("keys") not in (None, killed))
 
     def test_the_death_of_up_ends_what_it_runs(self, stack: Stack) -> None:
         running = stack.start("up")
@@ -210,7 +211,7 @@ class TestDeath:
 
     def test_the_next_start_ends_what_a_killed_supervisor_left(self, stack: Stack) -> None:
         stack.run("up", "--detach")
-        os.kill(stack.ready()["supervisor_pid"], signal.SIGKILL)
+        psutil.Process(stack.ready()["supervisor_pid"]).kill()
 
         status, _ = stack.run("up", "--detach")
 
@@ -221,7 +222,7 @@ class TestDeath:
     def test_a_killed_supervisor_is_told(self, stack: Stack) -> None:
         running = stack.start("up")
 
-        os.kill(stack.ready()["supervisor_pid"], signal.SIGKILL)
+        psutil.Process(stack.ready()["supervisor_pid"]).kill()
 
         assert "supervisord has ended" in said_by(running)
         assert running.returncode == 1

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,15 +36,31 @@ def by_name(context: Context) -> dict[str, Process]:
 
 
 class TestPorts:
-    def test_they_are_fixed_unless_set_by_hand(self) -> None:
-        chosen = ports.choose("fixed", {"LOCAL_PORT_DEMO_MODEL": "9000"})
+    def test_they_are_fixed_unless_set_by_hand(self, layout: Layout) -> None:
+        by_hand = {"LOCAL_PORT_DEMO_MODEL": "9000"}
+
+        chosen = ports.choose("fixed", by_hand, layout.ports)
 
         assert chosen == ports.PORTS | {"demo-model": 9000}
 
     @pytest.mark.parametrize("value", ["", "x", "0", "65536", "-1"])
-    def test_a_value_that_is_no_port_is_named(self, value: str) -> None:
+    def test_a_value_that_is_no_port_is_named(self, layout: Layout, value: str) -> None:
         with pytest.raises(FaultError, match="LOCAL_PORT_NATS"):
-            ports.choose("fixed", {"LOCAL_PORT_NATS": value})
+            ports.choose("fixed", {"LOCAL_PORT_NATS": value}, layout.ports)
+
+    def test_free_ones_are_chosen_once(self, layout: Layout) -> None:
+        chosen = ports.choose("free", {}, layout.ports)
+
+        assert ports.choose("free", {}, layout.ports) == chosen
+        assert len(set(chosen.values())) == len(ports.PORTS)
+
+    def test_a_free_one_that_is_taken_by_now_is_chosen_anew(self, layout: Layout) -> None:
+        chosen = ports.choose("free", {}, layout.ports)
+        with socket.create_server(("127.0.0.1", chosen["nats"])):
+            again = ports.choose("free", {}, layout.ports)
+
+        assert again["nats"] != chosen["nats"]
+        assert again | {"nats": 0} == chosen | {"nats": 0}
 
 
 class TestSecrets:

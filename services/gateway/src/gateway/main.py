@@ -13,6 +13,7 @@ import uvicorn
 from common.health import Check
 from common.running import stop_signal
 from prometheus_client import Gauge
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from gateway.adapters.bus import Bus
@@ -39,6 +40,8 @@ VIEWERS = Gauge("gateway_viewers", "Event streams that are open")
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then end the streams, so that clients resume by number."""
     stop = stop_signal()
+    # Its lines say less than ours.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     async with wired(settings) as (app, viewers):
         server = _Server(
             uvicorn.Config(
@@ -55,6 +58,7 @@ async def run(settings: Settings) -> None:
         )
         serving = asyncio.ensure_future(server.serve())
         stopping = asyncio.ensure_future(stop.wait())
+        logger.info("serving", extra={"port": settings.port, "auth": settings.auth})
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         logger.info("stopping")
         viewers.drain()
@@ -104,7 +108,15 @@ def application(edge: Edge, settings: Settings, checks: Mapping[str, Check]) -> 
     answering = {name: partial(edge.services.ping, name) for name in SERVICES}
     api.include_router(health_router({**checks, **answering}))
     add_pages(api)
-    guard = Guard(api, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
+    guard: ASGIApp = Guard(api, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
+    if settings.cors_origins:
+        guard = CORSMiddleware(
+            guard,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            expose_headers=["Location", "Retry-After"],
+        )
     return Observed(guard)
 
 

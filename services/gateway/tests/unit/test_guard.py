@@ -9,6 +9,7 @@ from common.contracts.sandbox import HEARTBEAT, Retention, Sandbox, SandboxState
 from common.contracts.skills import READ_SKILL_FILE, SkillFileContent
 from common.errors import NotFoundError
 from common.testing.bus import FakeServices
+from gateway.settings import Settings
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -68,6 +69,41 @@ class TestCsrf:
         response = await client.post("/api/sandbox/heartbeat", headers=headers)
 
         assert response.status_code == 200
+
+
+class TestCors:
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return Settings.model_validate(
+            {"NATS_URL": "nats://nowhere", "cors_origins": ("https://front.example",)}
+        )
+
+    @pytest.mark.parametrize(
+        ("origin", "allowed"),
+        [("https://front.example", "https://front.example"), ("https://evil.example", None)],
+    )
+    async def test_listed_front_ends_may_ask_with_a_token(
+        self, client: httpx.AsyncClient, origin: str, allowed: str | None
+    ) -> None:
+        headers = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization",
+        }
+
+        response = await client.options("/api/launches", headers=headers)
+
+        assert response.headers.get("access-control-allow-origin") == allowed
+        assert "access-control-allow-credentials" not in response.headers
+
+    async def test_without_a_token_they_are_not_the_local_user(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        headers = {"Origin": "https://front.example"}
+
+        response = await client.post("/api/sandbox/heartbeat", headers=headers)
+
+        assert (response.status_code, response.json()["code"]) == (403, "csrf")
 
 
 class TestBody:

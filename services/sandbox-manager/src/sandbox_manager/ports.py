@@ -234,7 +234,9 @@ class Launches(Protocol):
 
     async def count_running(self, owner_id: str) -> int: ...
 
-    async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]: ...
+    async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
+        """As history: without phases, entries and receipt."""
+        ...
 
     async def forget(self, owner_id: str) -> bool:
         """Remove an erased owner's launches; False while an event of one waits to be sent."""

@@ -403,9 +403,7 @@ class TestGate:
         with pytest.raises(AppError):
             await world.start(PDF)
 
-    async def test_an_acknowledgement_of_another_digest_opens_nothing(
-        self, world: World
-    ) -> None:
+    async def test_an_acknowledgement_of_another_digest_opens_nothing(self, world: World) -> None:
         world.skills.add(PDF, verdict=Verdict.CONFIRM)
         other = world.skills.add(DOCX)
 

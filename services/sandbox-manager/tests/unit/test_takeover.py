@@ -1,4 +1,4 @@
-"""A worker that dies at any step, a provider that loses any answer: always one sandbox, and an end.
+"""A worker that dies at any step, a provider that loses any answer: one sandbox, and an end.
 
 The cases come from the table of steps, so a new step is a new case.
 """
@@ -153,9 +153,7 @@ class TestClaims:
 
 
 class TestStaleLock:
-    async def test_it_frees_itself_after_five_minutes_without_progress(
-        self, world: World
-    ) -> None:
+    async def test_it_frees_itself_after_five_minutes_without_progress(self, world: World) -> None:
         world.skills.add(PDF)
         world.probe.at_step = (Step.CONFIGURE, "before")
         launch = await world.start(PDF)
@@ -202,9 +200,7 @@ class TestStaleLock:
 class TestDeletion:
     async def test_one_that_lost_its_worker_is_finished(self, world: World) -> None:
         await world.ready()
-        await world.sandboxes.apply(
-            world.owner, lambda sandbox: sandbox.deleting(world.clock())
-        )
+        await world.sandboxes.apply(world.owner, lambda sandbox: sandbox.deleting(world.clock()))
 
         await world.takeover.go_on()
 
@@ -215,9 +211,7 @@ class TestDeletion:
         self, world: World
     ) -> None:
         await world.ready()
-        await world.sandboxes.apply(
-            world.owner, lambda sandbox: sandbox.deleting(world.clock())
-        )
+        await world.sandboxes.apply(world.owner, lambda sandbox: sandbox.deleting(world.clock()))
         world.provider.faults = [("find", LostAnswerError("lost"))]
 
         await world.takeover.go_on()
@@ -227,9 +221,7 @@ class TestDeletion:
 
     async def test_a_launch_waits_for_it_and_creates(self, world: World) -> None:
         await world.ready()
-        await world.sandboxes.apply(
-            world.owner, lambda sandbox: sandbox.deleting(world.clock())
-        )
+        await world.sandboxes.apply(world.owner, lambda sandbox: sandbox.deleting(world.clock()))
         launch = await world.start(PDF)
         await world.takeover.go_on()
         await world.background.idle()

@@ -10,11 +10,16 @@ from pydantic import ValidationError
 
 from local_platform.daytona import bubblewrap
 from local_platform.daytona.app import running
+from local_platform.daytona.bubblewrap import HOME
 from local_platform.daytona.prepared import PreparationFailedError, PreparedRoots, exclusive
 from local_platform.daytona.settings import Settings
 
 SHUTDOWN_TIMEOUT_S = 2.0
 UNISOLATED = "LOCAL_DAYTONA_ISOLATION=none: sandboxes are NOT isolated, skills act as you do."
+
+UNLINKED = """\
+Paths below /home/daytona work in such a sandbox only when it leads here. Once, if it is not so:
+    sudo ln -sfn {link} /home/daytona"""
 
 
 async def serve(settings: Settings, roots: PreparedRoots) -> None:
@@ -38,6 +43,8 @@ def run(settings: Settings, *, only_prepare: bool) -> None:
         bubblewrap.require()
     else:
         say(UNISOLATED)
+        if HOME.resolve() != (settings.data_dir / "home").resolve():
+            say(UNLINKED.format(link=settings.data_dir / "home"))
     roots.prepare(say)
     if only_prepare:
         return

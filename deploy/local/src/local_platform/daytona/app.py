@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from local_platform.daytona import signing
+from local_platform.daytona.control.host import HostRoutes
 from local_platform.daytona.control.listing import ListRoutes
-from local_platform.daytona.control.misc import MiscRoutes
 from local_platform.daytona.control.previews import PreviewRoutes
 from local_platform.daytona.control.sandboxes import SandboxRoutes
 from local_platform.daytona.control.stored import SnapshotRoutes, VolumeRoutes
@@ -67,7 +67,7 @@ async def running(settings: Settings, roots: PreparedRoots) -> AsyncIterator[web
             SandboxRoutes(sandboxes, snapshots, volumes, toolbox_url),
             SnapshotRoutes(snapshots, settings.url),
             VolumeRoutes(volumes),
-            MiscRoutes(settings, groups.kind),
+            HostRoutes(settings, groups.kind),
             ToolboxGateway(sandboxes, key),
         ):
             app.add_routes(routes.table())

@@ -17,8 +17,6 @@ from pydantic.alias_generators import to_camel
 
 from local_platform.daytona.errors import BadRequestError
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$"
-
 
 def clean(text: str) -> str:
     if "\0" in text:

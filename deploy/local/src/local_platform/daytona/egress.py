@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 PROXY = "proxy"
 PROXY_PORT = 3128
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 MAX_HEAD = 64 * 1024
 HEAD_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 20
@@ -57,6 +58,7 @@ class Egress:
         self._policy = policy
         self._forwards = {(forward.name, forward.port): forward for forward in forwards}
         self._server: asyncio.Server | None = None
+        self._loopback: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -64,9 +66,19 @@ class Egress:
         self._server = await asyncio.start_unix_server(self._accept, self._path, limit=MAX_HEAD)
         self._path.chmod(0o666)
 
+    async def on_loopback(self) -> dict[str, str]:
+        """Without a namespace: the proxy on a port of its own, as variables for commands."""
+        self._loopback = await asyncio.start_server(
+            self._accept_proxy, "127.0.0.1", 0, limit=MAX_HEAD
+        )
+        url = f"http://127.0.0.1:{self._loopback.sockets[0].getsockname()[1]}"
+        direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
+        return dict.fromkeys(PROXY_VARIABLES, url) | direct
+
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, self._loopback):
+            if server is not None:
+                server.close()
         await self._drop_all()
         self._path.unlink(missing_ok=True)
 
@@ -80,21 +92,28 @@ class Egress:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept_proxy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await self._accept(reader, writer, wanted=PROXY)
+
+    async def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wanted: str = ""
+    ) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
         try:
-            await self._serve(reader, writer)
+            await self._serve(reader, writer, wanted or await line_of(reader))
         except asyncio.CancelledError:
             writer.transport.abort()
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(HEAD_TIMEOUT_S):
-            wanted = (await reader.readline()).decode().strip()
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wanted: str
+    ) -> None:
         try:
             if wanted == PROXY:
                 far = await self._proxied(reader, writer)
@@ -151,6 +170,11 @@ class Egress:
         if refused:
             raise RefusedError(403, f"{name} is a private or blocked address")
         raise RefusedError(502, f"{name}:{port} cannot be reached")
+
+
+async def line_of(reader: asyncio.StreamReader) -> str:
+    async with asyncio.timeout(HEAD_TIMEOUT_S):
+        return (await reader.readline()).decode().strip()
 
 
 def authority(text: str, default_port: int) -> tuple[str, int]:

@@ -1,9 +1,14 @@
 """Refusals of the host and the envelope they travel in.
 
-HostError
-├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
-├── Conflict 409     ├── Unprocessable 422  ├── NotImplementedHere 501
-└── BadGateway 502
+HostError 500
+├── BadRequestError 400
+├── UnauthorizedError 401
+├── ForbiddenError 403
+├── NotFoundError 404
+├── ConflictError 409
+├── UnprocessableError 422
+├── NotServedError 501
+└── BadGatewayError 502
 """
 
 import logging

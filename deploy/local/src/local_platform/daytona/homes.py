@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from local_platform.daytona.bubblewrap import HOME
 from local_platform.daytona.settings import Forward
 
 PROFILE = 'export PATH="$HOME/.local/bin:$PATH"\n'
@@ -19,6 +20,7 @@ class Homes:
     def __init__(self, data_dir: Path) -> None:
         self._sandboxes = data_dir / "sandboxes"
         self._volumes = data_dir / "volumes"
+        self.linked = data_dir / "home"
 
     def home(self, sandbox_id: str) -> Path:
         return self._sandboxes / sandbox_id / "home"
@@ -53,6 +55,19 @@ class Homes:
             (folder / name).write_text(content)
             (folder / name).chmod(0o644)
         return folder
+
+    def link(self, sandbox_id: str) -> None:
+        """Lead `/home/daytona` here, for a sandbox that has no namespace to have its own one in.
+
+        The link itself is made where this user may; anybody else makes it once by hand.
+        """
+        self.linked.unlink(missing_ok=True)
+        self.linked.symlink_to(self.home(sandbox_id))
+        if not HOME.exists() and not HOME.is_symlink() and os.access(HOME.parent, os.W_OK):
+            HOME.symlink_to(self.linked)
+
+    def is_linked(self, sandbox_id: str) -> bool:
+        return HOME.resolve() == self.home(sandbox_id).resolve()
 
     def delete(self, sandbox_id: str) -> None:
         folder = self._sandboxes / sandbox_id

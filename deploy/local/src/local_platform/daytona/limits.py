@@ -124,14 +124,19 @@ def discard(group: Path) -> None:
 def detect() -> Groups:
     """The best this user may use, found out by trying."""
     own = own_groups()
-    for attempt in (version2(own), version1(own)):
-        if attempt is None:
-            continue
-        with suppress(OSError):
-            attempt.make(f"probe-{os.getpid()}", Bounds(GIB, 64, GIB))
-            attempt.remove(f"probe-{os.getpid()}")
-            return attempt
-    return NoGroups()
+    found = (attempt for attempt in (version2(own), version1(own)) if attempt is not None)
+    return next((attempt for attempt in found if works(attempt)), NoGroups())
+
+
+def works(groups: Groups) -> bool:
+    name = f"probe-{os.getpid()}"
+    try:
+        groups.make(name, Bounds(GIB, 64, GIB))
+    except OSError:
+        return False
+    finally:
+        groups.remove(name)
+    return True
 
 
 def version1(own: dict[str, str]) -> Groups | None:

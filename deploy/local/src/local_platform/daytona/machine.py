@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -16,13 +15,13 @@ from local_platform.daytona.addresses import Policy
 from local_platform.daytona.bubblewrap import FORWARDER, HERMES, TOOLBOX, Jail, command
 from local_platform.daytona.dial import preview_client, toolbox_client
 from local_platform.daytona.egress import PROXY, PROXY_PORT, Egress
+from local_platform.daytona.launched import Launched
 from local_platform.daytona.limits import Bounds, Groups
 from local_platform.daytona.settings import Forward
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 512
-TAIL_BYTES = 4096
 STOP_GRACE_S = 6.0
 # `$0` are the files of the control groups that the first process joins before it becomes bwrap.
 JOIN_GROUPS = 'for group in $0; do echo $$ > "$group" || exit 125; done; exec "$@"'
@@ -53,19 +52,14 @@ class Machine:
     def __init__(self, blueprint: Blueprint, groups: Groups) -> None:
         self._blueprint = blueprint
         self._groups = groups
-        self._process: asyncio.subprocess.Process | None = None
-        self._tail = b""
+        self._launched: Launched | None = None
         self._watch: asyncio.Task[None] | None = None
         self._toolbox_path = blueprint.sockets / f"{blueprint.name}.t"
         self._dial_path = blueprint.sockets / f"{blueprint.name}.d"
-        self._egress_path = blueprint.sockets / f"{blueprint.name}.e"
-        self.egress = Egress(self._egress_path, blueprint.policy, blueprint.forwards)
+        egress_path = blueprint.sockets / f"{blueprint.name}.e"
+        self.egress = Egress(egress_path, blueprint.policy, blueprint.forwards)
         self.toolbox: aiohttp.ClientSession | None = None
         self.preview: aiohttp.ClientSession | None = None
-
-    @property
-    def egress_path(self) -> Path:
-        return self._egress_path
 
     async def start(self, timeout_s: float, ended: Callable[[], None]) -> None:
         """Start and wait until the daemon answers. Raises StartFailedError, leaving nothing."""
@@ -74,30 +68,29 @@ class Machine:
             with ExitStack() as mine:
                 toolbox = mine.enter_context(listening(self._toolbox_path))
                 dials = mine.enter_context(listening(self._dial_path))
-                await self._spawn(toolbox.fileno(), dials.fileno())
+                self._launched = await self._launch((toolbox.fileno(), dials.fileno()))
             self.toolbox = toolbox_client(self._toolbox_path)
             self.preview = preview_client(self._dial_path)
-            await self._answers(timeout_s)
+            await answers(self._launched, self.toolbox, timeout_s)
         except BaseException as error:
             await self.stop(force=True)
             if isinstance(error, Exception):
-                raise StartFailedError(
-                    f"the sandbox did not start: {self._reason(error)}"
-                ) from error
+                said = self._launched.last_words() if self._launched else ""
+                reason = said or str(error) or type(error).__name__
+                raise StartFailedError(f"the sandbox did not start: {reason}") from error
             raise
-        self._watch = asyncio.ensure_future(self._watched(ended))
+        self._launched.hold()
+        self._watch = asyncio.ensure_future(watch(self._launched, ended))
 
     async def stop(self, *, force: bool = False) -> None:
         """End every process and take away everything that stood for this run."""
         if self._watch is not None:
             self._watch.cancel()
-        process = self._process
-        if process is not None and process.returncode is None:
-            if not force:
-                await self._ask_to_stop(process)
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            await process.wait()
+        if self._launched is not None:
+            # Without a namespace only the daemon knows what belongs to the sandbox.
+            if not force or self._blueprint.jail is None:
+                await self._ask_to_stop(self._launched)
+            await self._launched.kill()
         for session in (self.toolbox, self.preview):
             if session is not None:
                 await session.close()
@@ -106,15 +99,14 @@ class Machine:
             path.unlink(missing_ok=True)
         await asyncio.to_thread(self._groups.remove, self._blueprint.name)
 
-    async def _spawn(self, toolbox_fd: int, dial_fd: int) -> None:
+    async def _launch(self, sockets: tuple[int, int]) -> Launched:
         blueprint = self._blueprint
-        own = (toolbox_fd, dial_fd)
         if blueprint.jail is None:
-            await self._execute(self._daemon(own, blueprint.root, blueprint.toolbox), own, [])
-            return
+            daemon = self._daemon(sockets, blueprint.root, blueprint.toolbox)
+            return await self._execute(daemon, sockets, [])
         files = self._groups.make(blueprint.name, blueprint.bounds)
-        with command(blueprint.jail, self._daemon(own, HERMES, TOOLBOX)) as launch:
-            await self._execute(launch.argv, (*own, *launch.descriptors), files)
+        with command(blueprint.jail, self._daemon(sockets, HERMES, TOOLBOX)) as launch:
+            return await self._execute(launch.argv, (*sockets, *launch.descriptors), files)
 
     def _daemon(self, sockets: tuple[int, int], root: Path, toolbox: Path) -> list[str]:
         blueprint = self._blueprint
@@ -132,57 +124,50 @@ class Machine:
 
     async def _execute(
         self, argv: list[str], descriptors: tuple[int, ...], groups: list[Path]
-    ) -> None:
-        self._process = await asyncio.create_subprocess_exec(
+    ) -> Launched:
+        blueprint = self._blueprint
+        proxies = {} if blueprint.jail else await self.egress.on_loopback()
+        process = await asyncio.create_subprocess_exec(
             *["/bin/sh", "-c", JOIN_GROUPS, " ".join(map(str, groups)), *argv],
-            env=self._blueprint.env,
-            cwd=self._blueprint.home,
+            env=blueprint.env | proxies,
+            cwd=blueprint.home,
             pass_fds=descriptors,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            start_new_session=self._blueprint.jail is None,
+            start_new_session=blueprint.jail is None,
         )
+        return Launched(process)
 
-    async def _answers(self, timeout_s: float) -> None:
-        if self._process is None or self.toolbox is None:
-            msg = "there is no process"
-            raise StartFailedError(msg)
-        reading = asyncio.ensure_future(self._read_tail(self._process))
-        asking = asyncio.ensure_future(ask_version(self.toolbox))
-        try:
-            async with asyncio.timeout(timeout_s):
-                await asyncio.wait({reading, asking}, return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                msg = "its first process ended"
-                raise StartFailedError(msg)
-            await asking
-        finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
-        self._reading = reading
-
-    async def _read_tail(self, process: asyncio.subprocess.Process) -> None:
-        """Keep the last words only: what a sandbox writes here must not fill the host."""
-        while process.stderr and (chunk := await process.stderr.read(TAIL_BYTES)):
-            self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-
-    async def _watched(self, ended: Callable[[], None]) -> None:
-        if self._process is not None:
-            await self._process.wait()
-        ended()
-
-    async def _ask_to_stop(self, process: asyncio.subprocess.Process) -> None:
+    async def _ask_to_stop(self, launched: Launched) -> None:
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(STOP_GRACE_S):
                 _, writer = await asyncio.open_unix_connection(self._dial_path)
                 writer.write(b"stop\n")
-                await process.wait()
+                await launched.wait()
                 writer.close()
 
-    def _reason(self, error: Exception) -> str:
-        said = self._tail.decode(errors="replace").strip()
-        return said.splitlines()[-1] if said else str(error) or type(error).__name__
+
+async def answers(launched: Launched, toolbox: aiohttp.ClientSession, timeout_s: float) -> None:
+    """Raises StartFailedError when the process ends before its daemon speaks."""
+    asking = asyncio.ensure_future(ask_version(toolbox))
+    ending = asyncio.ensure_future(launched.ended())
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            msg = "its first process ended"
+            raise StartFailedError(msg)
+        await asking
+    finally:
+        asking.cancel()
+        ending.cancel()
+        await asyncio.gather(asking, ending, return_exceptions=True)
+
+
+async def watch(launched: Launched, ended: Callable[[], None]) -> None:
+    await launched.wait()
+    ended()
 
 
 def listening(path: Path) -> socket.socket:

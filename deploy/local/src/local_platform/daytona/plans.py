@@ -15,7 +15,7 @@ from local_platform.daytona.bubblewrap import (
     Mount,
     user_for,
 )
-from local_platform.daytona.egress import PROXY_PORT
+from local_platform.daytona.egress import PROXY_PORT, PROXY_VARIABLES
 from local_platform.daytona.errors import BadRequestError
 from local_platform.daytona.homes import Homes
 from local_platform.daytona.limits import GIB, Bounds
@@ -49,6 +49,11 @@ class Planner:
     roots: PreparedRoots
     toolbox: Path
     sockets: Path
+
+    @property
+    def is_alone(self) -> bool:
+        """Without isolation all sandboxes would share one home path and one network."""
+        return self.settings.isolation == "none"
 
     @property
     def first_uid(self) -> int:
@@ -118,7 +123,7 @@ class Planner:
         proxy = f"http://127.0.0.1:{PROXY_PORT}"
         direct = ["localhost", "127.0.0.1", "::1"]
         direct += [forward.name for forward in self.settings.named_forwards]
-        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), proxy)
+        proxies = dict.fromkeys(PROXY_VARIABLES, proxy)
         none = {name: ",".join(direct) for name in ("NO_PROXY", "no_proxy")}
         own = {
             "HOME": str(HOME),
@@ -129,10 +134,11 @@ class Planner:
         return self._common(sandbox) | own | proxies | none | sandbox.env
 
     def _outside(self, sandbox: Sandbox) -> dict[str, str]:
-        """Without isolation: this machine's files and network, and a home of its own."""
+        """Without isolation: this machine's files and network, and a home that is linked to."""
+        self.homes.link(sandbox.id)
         bin_folder = self.roots.environment / "bin"
         own = {
-            "HOME": str(self.homes.home(sandbox.id)),
+            "HOME": str(HOME if self.homes.is_linked(sandbox.id) else self.homes.home(sandbox.id)),
             "PATH": f"{bin_folder}:{PATH.partition(':')[2]}",
             "HERMES_MANAGED_DIR": str(self.roots.managed),
         }
@@ -142,7 +148,7 @@ class Planner:
 def mount_path(text: str) -> str:
     """A volume's place in the sandbox. Raises BadRequestError where it would hide the system."""
     path = PurePosixPath(text)
-    plain = str(path)
+    plain = "/" + "/".join(path.parts[1:])
     if not path.is_absolute() or ".." in path.parts or plain == "/":
         raise BadRequestError(f"{text} is no absolute mount path")
     if any(

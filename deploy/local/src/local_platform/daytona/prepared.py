@@ -84,11 +84,12 @@ class PreparedRoots:
             "--python", str(environment / "bin" / "python"), "-r", str(REQUIREMENTS),
         ])  # fmt: skip
         shutil.copytree(MANAGED, folder / "managed")
+        (folder / "managed" / "env").rename(folder / "managed" / ".env")
         make_readable(folder)
 
     def discard_old(self) -> None:
-        """Take away roots of other pins; only for the one host that uses this folder."""
-        for old in self._folder.glob("hermes-*"):
+        """Take away roots of other pins and daemons; only for a host that is alone here."""
+        for old in [*self._folder.glob("hermes-*"), *self._folder.glob("toolbox-*")]:
             if old != self.root:
                 shutil.rmtree(old, ignore_errors=True)
 

@@ -44,9 +44,9 @@ class Table(Generic[R]):
         self._records[self._key(record)] = record
 
     def remove(self, record_id: str) -> None:
+        self._records.pop(record_id, None)
         with self._database:
             self._database.execute(f"DELETE FROM {self._name} WHERE id = ?", (record_id,))
-        self._records.pop(record_id, None)
 
 
 class Records:

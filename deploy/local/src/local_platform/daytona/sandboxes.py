@@ -1,16 +1,17 @@
 """The life of sandboxes: create, start, stop, archive, delete, and what survives a restart.
 
-Transitions finish within the request. A state is written before the work that it announces, so a
-host that is killed half-way finds at its next start a state that says so, and settles it: nothing
-runs any more, so what was running is `stopped`, and what was being made or deleted is deleted.
+Transitions finish within the request. After a restart of the host nothing runs any more, so what
+was running is `stopped`, and what was being made or deleted is deleted. That is why a state that
+cannot be written, because the disk is full, is no reason not to stop or delete a sandbox.
 """
 
 import asyncio
 import logging
+import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from local_platform.daytona import signing
 from local_platform.daytona.addresses import Policy, policy_of
@@ -38,6 +39,7 @@ class Sandboxes:
         self._numbers: set[int] = {sandbox.number for sandbox in records.sandboxes.all()}
         self._open: Counter[str] = Counter()
         self._touched: set[str] = set()
+        self._cleaning: set[asyncio.Future[None]] = set()
         self.changed: Changed = lambda _sandbox, _old: None
 
     def all(self) -> list[Sandbox]:
@@ -74,25 +76,22 @@ class Sandboxes:
         if sandbox.state == State.STARTED:
             return sandbox
         sandbox.require_startable()
-        self._move(sandbox, State.RESTORING if sandbox.state == State.ARCHIVED else State.STARTING)
+        before = sandbox.state
+        self._move(sandbox, State.RESTORING if before == State.ARCHIVED else State.STARTING)
         sandbox.token = signing.new_token()
         try:
             await self._run(sandbox)
-        except HostError as error:
+        except BaseException as error:
             sandbox.error_reason = str(error)
-            self._move(sandbox, State.STOPPED)
+            self._move(sandbox, before)
             raise
         return sandbox
 
     async def stop(self, sandbox: Sandbox, *, force: bool = False) -> Sandbox:
-        """An ephemeral sandbox ends here for good."""
         sandbox.require_stoppable()
         self._move(sandbox, State.STOPPING)
         await self._halt(sandbox, force=force)
-        if sandbox.is_ephemeral:
-            return await self._destroy(sandbox)
-        self._move(sandbox, State.STOPPED)
-        return sandbox
+        return await self._settle_stopped(sandbox)
 
     async def archive(self, sandbox: Sandbox) -> Sandbox:
         sandbox.require_archivable()
@@ -134,16 +133,17 @@ class Sandboxes:
         self._open += Counter()
         for sandbox_id in self._touched | self._open.keys():
             sandbox = self._records.sandboxes.get(sandbox_id)
+            self._touched.discard(sandbox_id)
             if sandbox is not None:
                 if self._open[sandbox_id]:
-                    self.touch(sandbox)
-                self._records.sandboxes.put(sandbox)
-        self._touched.clear()
+                    sandbox.last_activity_at = utc_now()
+                self._write(sandbox)
 
     async def recover(self) -> None:
         """After a start of the host: no sandbox runs, so no record may say that one does."""
         for sandbox in self.all():
-            if sandbox.state in {State.CREATING, State.DESTROYING}:
+            unfinished = sandbox.state in {State.CREATING, State.DESTROYING}
+            if unfinished or not self._homes.home(sandbox.id).is_dir():
                 await self._forget(sandbox)
             elif sandbox.state == State.STARTED or sandbox.state in CHANGING:
                 if sandbox.is_ephemeral:
@@ -156,7 +156,8 @@ class Sandboxes:
     async def close(self) -> None:
         """Stop everything that runs; the records say `stopped`."""
         running = [self.find(sandbox_id) for sandbox_id in list(self._running)]
-        results = await asyncio.gather(*map(self._close_one, running), return_exceptions=True)
+        closing = [*map(self._close_one, running), *self._cleaning]
+        results = await asyncio.gather(*closing, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 logger.error("a sandbox was not stopped cleanly: %r", result)
@@ -164,12 +165,12 @@ class Sandboxes:
 
     async def _close_one(self, sandbox: Sandbox) -> None:
         await self._halt(sandbox, force=False)
-        if sandbox.is_ephemeral:
-            await self._destroy(sandbox)
-        else:
-            self._move(sandbox, State.STOPPED)
+        await self._settle_stopped(sandbox)
 
     async def _run(self, sandbox: Sandbox) -> None:
+        if self._planner.is_alone and self._running:
+            msg = "Without isolation only one sandbox runs at a time: stop the other one first"
+            raise ConflictError(msg)
         machine = Machine(self._planner.blueprint(sandbox, policy(sandbox)), self._groups)
         self._running[sandbox.id] = machine
         try:
@@ -190,13 +191,21 @@ class Sandboxes:
         if machine is None or sandbox.state != State.STARTED:
             return
         logger.warning("sandbox %s ended by itself", sandbox.id)
-        self._move(sandbox, State.STOPPED)
-        self._cleaning = asyncio.ensure_future(self._clean(sandbox, machine))
+        self._move(sandbox, State.STOPPING)
+        cleaning = asyncio.ensure_future(self._clean(sandbox, machine))
+        self._cleaning.add(cleaning)
+        cleaning.add_done_callback(self._cleaning.discard)
 
     async def _clean(self, sandbox: Sandbox, machine: Machine) -> None:
         await machine.stop(force=True)
+        await self._settle_stopped(sandbox)
+
+    async def _settle_stopped(self, sandbox: Sandbox) -> Sandbox:
+        """An ephemeral sandbox ends here for good."""
         if sandbox.is_ephemeral:
-            await self._destroy(sandbox)
+            return await self._destroy(sandbox)
+        self._move(sandbox, State.STOPPED)
+        return sandbox
 
     async def _halt(self, sandbox: Sandbox, *, force: bool) -> None:
         machine = self._running.pop(sandbox.id, None)
@@ -216,17 +225,26 @@ class Sandboxes:
     async def _forget(self, sandbox: Sandbox) -> None:
         """Remove files and then the record, so that nothing is left without a record of it."""
         await asyncio.to_thread(self._homes.delete, sandbox.id)
-        for url in self._records.signed_urls.all():
-            if url.sandbox_id == sandbox.id:
-                self._records.signed_urls.remove(url.id)
-        self._records.sandboxes.remove(sandbox.id)
+        with suppress(sqlite3.Error):
+            for url in self._records.signed_urls.all():
+                if url.sandbox_id == sandbox.id:
+                    self._records.signed_urls.remove(url.id)
         self._numbers.discard(sandbox.number)
+        with suppress(sqlite3.Error):
+            self._records.sandboxes.remove(sandbox.id)
 
     def _move(self, sandbox: Sandbox, state: State) -> None:
         old = sandbox.state
         sandbox.moved(state, utc_now())
-        self._records.sandboxes.put(sandbox)
+        self._write(sandbox)
         self.changed(sandbox, old)
+
+    def _write(self, sandbox: Sandbox) -> None:
+        try:
+            self._records.sandboxes.put(sandbox)
+        except sqlite3.Error as error:
+            logger.warning("sandbox %s is not on disk yet: %s", sandbox.id, error)
+            self._touched.add(sandbox.id)
 
     def _free_number(self) -> int:
         return next(number for number in range(1, 65_000) if number not in self._numbers)

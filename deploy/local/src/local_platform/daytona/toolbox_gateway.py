@@ -25,7 +25,8 @@ class ToolboxGateway:
         return [web.route("*", "/toolbox/{id}{rest:(/.*)?}", self.handle)]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if not self._is_known(request):
+        rest = "/" + (request.raw_path.split("/", 3) + [""])[3]
+        if not self._is_known(request, rest.partition("?")[0]):
             msg = "unauthorized: Invalid or expired credentials"
             raise UnauthorizedError(msg, source=PROXY)
         sandbox = self._sandboxes.find(request.match_info["id"])
@@ -33,7 +34,6 @@ class ToolboxGateway:
         if machine is None or machine.toolbox is None:
             msg = "bad request: no IP address found. Is the Sandbox started?"
             raise BadRequestError(msg, source=PROXY)
-        rest = "/" + request.raw_path.split("/", 3)[3] if request.raw_path.count("/") > 2 else "/"
         upstream = Upstream(machine.toolbox, f"http://toolbox{rest}", without=HIDDEN)
         try:
             with self._sandboxes.in_use(sandbox):
@@ -42,16 +42,17 @@ class ToolboxGateway:
             msg = "the sandbox's daemon does not answer"
             raise BadGatewayError(msg, source=PROXY) from error
 
-    def _is_known(self, request: web.Request) -> bool:
+    def _is_known(self, request: web.Request, raw_path: str) -> bool:
+        """By the path as it is passed on: a signature opens two routes and no other spelling."""
         if signing.same(bearer(request), self._api_key):
             return True
-        if request.match_info["rest"] not in SIGNED_PATHS or "signature" not in request.query:
+        if raw_path not in SIGNED_PATHS or "signature" not in request.query:
             return False
         return is_signed(request, self._sandboxes.find(request.match_info["id"]))
 
 
 def is_signed(request: web.Request, sandbox: Sandbox) -> bool:
-    """A file URL's signature covers method, path and time; time 0 never passes."""
+    """A file URL's signature covers method, path and time; with time 0 it does not expire."""
     query = request.query
     expires = query.get("expires", "")
     if not expires.isdecimal() or (int(expires) and time.time() > int(expires)):

@@ -47,6 +47,10 @@ class Layout:
         return self.root / "platform.json"
 
     @property
+    def ports(self) -> Path:
+        return self.root / "ports.json"
+
+    @property
     def lock(self) -> Path:
         return self.run / "lock"
 

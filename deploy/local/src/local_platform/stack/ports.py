@@ -1,8 +1,10 @@
 """Which port each process listens on, and who has it already."""
 
+import json
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -32,13 +34,21 @@ def setting_of(process: str) -> str:
     return f"LOCAL_PORT_{process.upper().replace('-', '_')}"
 
 
-def choose(mode: Literal["fixed", "free"], environment: Mapping[str, str]) -> dict[str, int]:
-    """The port of every process: set by hand, fixed, or free at this moment."""
+def choose(
+    mode: Literal["fixed", "free"], environment: Mapping[str, str], remembered: Path
+) -> dict[str, int]:
+    """The port of every process: set by hand, fixed, or free at this moment.
+
+    Free ports are chosen once and kept in the file `remembered`, as addresses that were stored
+    hold them; one that is taken by now is chosen anew.
+    """
     by_hand = {name: _read(name, environment) for name in PORTS if setting_of(name) in environment}
     if mode == "fixed":
         return PORTS | by_hand
-    free = _free_ports(len(PORTS))
-    return dict(zip(PORTS, free, strict=True)) | by_hand
+    kept = {name: port for name, port in _remembered(remembered).items() if _is_free(port)}
+    chosen = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True)) | kept | by_hand
+    remembered.write_text(json.dumps(chosen))
+    return chosen
 
 
 def check(ports: Mapping[str, int]) -> None:
@@ -52,6 +62,14 @@ def check(ports: Mapping[str, int]) -> None:
         for name, port in taken.items()
     ]
     raise FaultError("\n".join([*lines, "LOCAL_PORTS=free picks free ports for everything."]))
+
+
+def _remembered(path: Path) -> dict[str, int]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: int(content[name]) for name in PORTS if name in content}
 
 
 def _read(name: str, environment: Mapping[str, str]) -> int:

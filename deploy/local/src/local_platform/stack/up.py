@@ -97,7 +97,7 @@ class Up:
     def _plan(self, layout: Layout) -> Plan:
         context = Context(
             layout=layout,
-            ports=ports.choose(self._settings.ports, self._operator),
+            ports=ports.choose(self._settings.ports, self._operator, layout.ports),
             secrets=secret_files.ensure(layout),
             operator=self._operator,
             project=Path.cwd(),

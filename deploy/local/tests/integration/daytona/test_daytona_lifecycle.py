@@ -259,6 +259,7 @@ class TestRefusals:
             ("GET", "/api/sandbox?labels=[1]", None, 400),
             ("PATCH", "/api/sandbox", None, 405),
             ("POST", "/api/sandbox/none/fork", None, 501),
+            ("POST", "/api/sandbox/none/pause", None, 422),
             ("GET", "/toolbox/none/files", None, 404),
         ],
     )

@@ -27,6 +27,8 @@ TRANSITIONS: Mapping[ApprovalState, frozenset[ApprovalState]] = {
 SCOPES = frozenset({ApprovalChoice.SESSION, ApprovalChoice.ALWAYS})
 """Choices that also answer later requests; the agent itself is only ever told once or deny."""
 
+_ANY_SCRIPT = frozenset({"execute_code"})
+
 
 @dataclass(frozen=True)
 class Approval:
@@ -90,8 +92,11 @@ class Approval:
 
 
 def rules_of(rules: Sequence[str], command: str) -> tuple[str, ...]:
-    """What a scope would cover; without the agent's names, exactly this command."""
-    return tuple(rules) or (f"command: {command}",)
+    """What a scope would cover: the agent's names for the danger, or exactly this command where it
+    gives none, or one under which any script would run.
+    """
+    exactly = f"command: {command}"
+    return tuple(exactly if rule in _ANY_SCRIPT else rule for rule in rules) or (exactly,)
 
 
 def granted(asked: Approval, earlier: Sequence[Approval]) -> ApprovalChoice | None:

@@ -29,64 +29,72 @@ Change = Append | Replace
 
 
 class Wording:
-    """The text of a turn: `earlier` up to the last tool, `shown` since."""
+    """The text of a turn: `earlier` up to the last tool, `shown` since.
+
+    Text since the last call of the model is kept in pieces: joining at each would cost its length.
+    """
 
     def __init__(self, earlier: str = "", shown: str = "") -> None:
         self._earlier = earlier
-        self._shown = shown
-        self._raw = shown
-        self._attempt = len(shown)
-        self._previous_at = 0
+        self._settled = shown
+        self._attempt: list[str] = []
+        self._raw = [shown]
         self._previous = ""
+        self._before_previous = ""
 
     def delta(self, text: str) -> list[Change]:
-        self._shown += text
-        self._raw += text
+        self._attempt.append(text)
+        self._raw.append(text)
         if self._previous and self._has_restarted():
-            current = self._shown[self._attempt :]
-            self._shown = self._shown[: self._previous_at] + current
-            self._attempt = self._previous_at
+            self._settled = self._before_previous
             self._previous = ""
             return [Append(text), Replace(self._shown, RESTARTED)]
         return [Append(text)]
 
     def call_started(self) -> None:
         """A new call of the model: if text came since the last tool, this may start it over."""
-        attempt = self._shown[self._attempt :]
+        attempt = "".join(self._attempt)
         if not self._previous and len(attempt.strip()) >= _SURE_CHARS:
             self._previous = attempt.strip()
-            self._previous_at = self._attempt
-        self._attempt = len(self._shown)
+            self._before_previous = self._settled
+        self._settled += attempt
+        self._attempt = []
 
     def interim(self, text: str, *, streamed: bool) -> list[Change]:
         if streamed or not text.strip() or text.strip() in self._shown:
             return []
-        self._shown += text
+        self._attempt.append(text)
         return [Append(text)]
 
     def tool_started(self) -> None:
         self._earlier += self._shown
-        self._shown = self._raw = self._previous = ""
-        self._attempt = self._previous_at = 0
+        self._settled = self._previous = ""
+        self._attempt = []
+        self._raw = []
 
     def repeats(self, final: str) -> bool:
         """Whether `final` is just what was shown since the last tool."""
-        return bool(final.strip()) and _plain(final) in {_plain(self._shown), _plain(self._raw)}
+        plain = _plain(final)
+        return bool(plain) and plain in {_plain(self._shown), _plain("".join(self._raw))}
 
     def finish(self, final: str) -> list[Change]:
         """What is missing to make the shown text the final one."""
-        end, shown, raw = final.strip(), self._shown.strip(), self._raw.strip()
-        if not end or _plain(end) in {_plain(shown), _plain(raw)}:
+        end, shown = final.strip(), self._shown.strip()
+        if not end or self.repeats(end):
             return []
-        for start in filter(None, (shown, raw)):
+        for start in filter(None, (shown, "".join(self._raw).strip())):
             if end.startswith(start):
                 return [Append(end[len(start) :])]
         if not shown:
             return [] if end in self._earlier else [Append(final)]
         return [] if end in shown else [Replace(end, DIFFERS)]
 
+    @property
+    def _shown(self) -> str:
+        return self._settled + "".join(self._attempt)
+
     def _has_restarted(self) -> bool:
-        current = self._shown[self._attempt :].lstrip()
+        current = "".join(self._attempt).lstrip()
         if len(current) < len(self._previous):
             if not self._previous.startswith(current):
                 self._previous = ""

@@ -48,7 +48,13 @@ class TurnService:
         return to_turn(runner.turn)
 
     async def get(self, owner_id: str, session_id: str, turn_id: str) -> WireTurn:
-        return to_turn(await self._outside.turns.get(owner_id, session_id, turn_id))
+        """One that is just closing is waited for: whoever saw its end finds it ended."""
+        deadline = self._outside.clock() + _CLOSING
+        while True:
+            turn = await self._outside.turns.get(owner_id, session_id, turn_id)
+            if turn.is_ended or not await self._is_closing(turn, deadline):
+                return to_turn(turn)
+            await asyncio.sleep(_CLOSING_WAIT_S)
 
     async def stop(self, request: TurnRequest) -> WireTurn:
         """Ask the turn to stop, wherever it runs; one that has ended stays as it is."""

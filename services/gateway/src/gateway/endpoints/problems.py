@@ -46,7 +46,7 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(AppError, _app_error)
     api.add_exception_handler(RequestValidationError, _bad_request)
     api.add_exception_handler(ValidationError, _bad_message)
-    api.add_exception_handler(StarletteHTTPException, _http_error)
+    api.add_exception_handler(StarletteHTTPException, http_error)
     api.add_exception_handler(Exception, _bug)
 
 
@@ -66,7 +66,7 @@ async def _bad_message(_: Request, error: Exception) -> Response:
     return respond(_named(error.errors(include_input=False, include_url=False)))
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     if error.status_code == 404:
         return respond(NotFoundError("there is nothing at this path"))

@@ -86,7 +86,10 @@ class ChatUpdates:
             self._transcript.apply(json.loads(frame.line))
         if self._transcript.last <= self._seen:
             return b""
-        updates = [update for turn in self._transcript.turns for update in self._turn(turn)]
+        turns = self._transcript.turns
+        updates = [update for turn in turns for update in self._turn(turn)]
+        # Once in a message: a second update would aim at what the first one has replaced.
+        updates += self._around(turns[-1]) if turns else []
         self._seen = self._transcript.last
         # A turn that another one follows does not change any more.
         del self._transcript.turns[:-1]
@@ -100,7 +103,6 @@ class ChatUpdates:
 
     def _turn(self, turn: Turn) -> Iterable[str]:
         if turn.began > self._seen:
-            yield partial("#first", "", swap="delete")
             yield partial("#transcript", self._whole(turn), swap="beforeend")
         elif turn.renewed > self._seen:
             yield partial(f"#{turn.id}", self._whole(turn))
@@ -110,7 +112,6 @@ class ChatUpdates:
                     yield from self._part(turn, part)
             if turn.settled > self._seen:
                 yield partial(f"#{turn.id}-end", _chat("end")(turn, self._session_id))
-        yield from self._around(turn)
 
     def _whole(self, turn: Turn) -> str:
         for part in turn.parts:
@@ -146,6 +147,8 @@ class ChatUpdates:
     def _around(self, turn: Turn) -> Iterable[str]:
         """The controls and what a screen reader says, when they change."""
         asks = [part for part in turn.parts if part.kind == "approval"]
+        if turn.began > self._seen:
+            yield partial("#first", "", swap="delete")
         if turn.began > self._seen or turn.settled > self._seen:
             running = turn.id if turn.state == "running" else ""
             controls = _chat("controls")(self._session_id, running)

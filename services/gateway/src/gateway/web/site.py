@@ -2,12 +2,17 @@
 
 from typing import Any
 
+from common.errors import NotFoundError
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from gateway.endpoints.problems import http_error
 from gateway.web.pages import chat, dashboard, docs, home, launching, settings_page, skill
+from gateway.web.pages.route import error_page
 from gateway.web.rendering import STATIC
 
 
@@ -22,6 +27,16 @@ class _Static(StaticFiles):
 
 def add_pages(app: FastAPI) -> None:
     """Add the pages behind the API's routes: the paths of skills take what is left."""
+    app.add_exception_handler(HTTPException, _http_error)
     app.mount("/static", GZipMiddleware(_Static(directory=STATIC), minimum_size=500))
     for module in (home, dashboard, settings_page, docs, launching, chat, skill):
         app.include_router(module.router)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """A browser that is lost gets a page; programs get what they always get."""
+    is_lost = isinstance(error, HTTPException) and error.status_code == 404
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if is_lost and wants_page and not request.url.path.startswith("/api"):
+        return error_page(NotFoundError("This address leads nowhere here."))
+    return await http_error(request, error)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 
 import aiohttp
+from common.errors import ForbiddenError
 from common.preview import SKIP_WARNING, PreviewGuard
 
 from sandbox_manager.ports import Agents
@@ -28,11 +29,18 @@ class PreviewAgents(Agents):
         return await self._answers(url + _RAW_PATH, headers, within)
 
     async def _answers(self, url: str, headers: Mapping[str, str], within: timedelta) -> bool:
-        """A redirect is never followed: it could lead anywhere."""
+        """A redirect is never followed: it could lead anywhere.
+
+        An address stored under settings that have changed since is no way to the agent any more.
+        """
+        try:
+            self._guard.check(url)
+        except ForbiddenError:
+            return False
         timeout = aiohttp.ClientTimeout(total=within.total_seconds())
         try:
             async with self._http.get(
-                self._guard.check(url),
+                url,
                 headers={**SKIP_WARNING, **headers},
                 timeout=timeout,
                 allow_redirects=False,

@@ -34,6 +34,8 @@ class Background:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # A task that has not begun could not give anything back.
+        await asyncio.sleep(0)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from common.clock import Clock
-from common.contracts.sandbox import SandboxState
 
 from sandbox_manager.errors import SandboxBusyError
 from sandbox_manager.ports import Acknowledgements, Launches, Sandboxes
 from sandbox_manager.service.removing import Removal
+
+_MOST = 100
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,16 @@ class Erasing:
 
         Raises SandboxBusyError while something is still under way: the event comes again.
         """
-        for launch in await self.launches.newest(owner_id, 100):
-            if not launch.is_ended:
-                await self.launches.apply(launch.id, lambda record: record.cancel_requested())
-        changed = await self.sandboxes.apply(owner_id, lambda record: record.forced_out())
-        sandbox = changed or await self.sandboxes.get(owner_id)
-        if sandbox.state is SandboxState.CREATING or not await self.removal.run(owner_id):
+        running = [
+            launch for launch in await self.launches.newest(owner_id, _MOST) if not launch.is_ended
+        ]
+        for launch in running:
+            await self.launches.apply(launch.id, lambda record: record.cancel_requested())
+        if running:
+            message = "a launch is still being ended"
+            raise SandboxBusyError(message)
+        await self.sandboxes.apply(owner_id, lambda record: record.forced_out())
+        if not await self.removal.run(owner_id):
             message = "the sandbox is not gone yet"
             raise SandboxBusyError(message)
         await self.acknowledgements.forget(owner_id)

@@ -8,19 +8,17 @@ import shutil
 import signal
 import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from .app import build
+from .endings import adopt_orphans, end_others
 from .environment import inherited
 from .tunnel import serve_dials, serve_outward
 
 KEEPALIVE_S = 3600
-GRACE_S = 4.0
-STEP_S = 0.02
 
 
 def limit(limits: dict[str, int]) -> None:
@@ -46,32 +44,7 @@ async def serve(given: dict[str, Any]) -> None:
         labels = {int(port): label for port, label in given["outward"].items()}
         await serve_outward(labels, given["forwarder"])
     await stopped.wait()
-    if given["forwarder"]:
-        await end_all()
-
-
-async def end_all() -> None:
-    """Ask every process of this namespace to end, and give them a moment."""
-    with suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGTERM)
-    for _ in range(int(GRACE_S / STEP_S)):
-        if not others():
-            return
-        await asyncio.sleep(STEP_S)
-
-
-def others() -> list[str]:
-    """Living processes but the namespace's first and this one."""
-    found = [path.name for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    return [name for name in found if int(name) not in {1, os.getpid()} and is_alive(name)]
-
-
-def is_alive(name: str) -> bool:
-    try:
-        state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+    await end_others(is_namespace=bool(given["forwarder"]))
 
 
 def main() -> None:
@@ -80,6 +53,8 @@ def main() -> None:
     limit(given["limits"])
     for descriptor in (given["toolbox_fd"], given["dial_fd"]):
         os.set_inheritable(descriptor, False)
+    if not given["forwarder"]:
+        adopt_orphans()
     os.chdir(Path.home())
     asyncio.run(serve(given))
 

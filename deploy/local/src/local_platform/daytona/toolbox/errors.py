@@ -24,10 +24,6 @@ def bad_request(message: str) -> ToolboxError:
     return ToolboxError(400, "BAD_REQUEST", message)
 
 
-def not_found(message: str) -> ToolboxError:
-    return ToolboxError(404, "NOT_FOUND", message)
-
-
 def from_os_error(error: OSError) -> ToolboxError:
     """The refusal for a failed system call; the text names the path as the caller gave it."""
     message = f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -1,5 +1,6 @@
 """The conversation: its page, its stream of updates, and what is done in it."""
 
+import asyncio
 from datetime import timedelta
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from common.contracts.keys import GET_SETTINGS, GetSettings
 from common.errors import InvalidError
 from common.ids import new_id
 from fastapi import APIRouter, Header, Query, Request
+from markupsafe import escape
 from starlette.responses import HTMLResponse, Response
 
 from gateway.endpoints.dependencies import Edge, EdgeDep, OwnerDep, ServicesDep
@@ -34,7 +36,7 @@ from gateway.endpoints.sessions import session_source
 from gateway.model.transcript import Transcript
 from gateway.ports import Services
 from gateway.web.live import ChatUpdates, Place, Rendered
-from gateway.web.pages.route import PageRoute, field, form_of, if_there, see
+from gateway.web.pages.route import PageRoute, field, form_of, if_there, is_isolated, see
 from gateway.web.rendering import page, partial, skill_url
 
 router = APIRouter(prefix="/ui/sessions", route_class=PageRoute, include_in_schema=False)
@@ -47,7 +49,10 @@ async def chat_page(edge: Edge, owner_id: str, session_id: str) -> Response:
     asked = SessionRequest(owner_id=owner_id, session_id=session_id)
     session = await edge.services.call(GET_SESSION, asked)
     transcript = await _transcript(edge.services, owner_id, session_id)
-    settings = await if_there(edge.services.call(GET_SETTINGS, GetSettings(owner_id=owner_id)))
+    settings, isolated = await asyncio.gather(
+        if_there(edge.services.call(GET_SETTINGS, GetSettings(owner_id=owner_id))),
+        is_isolated(edge.services, owner_id),
+    )
     last = transcript.turns[-1] if transcript.turns else None
     skill = session.skill
     return page(
@@ -58,6 +63,7 @@ async def chat_page(edge: Edge, owner_id: str, session_id: str) -> Response:
         place=Place.of(transcript),
         running=last.id if last and last.state == "running" else "",
         settings=settings,
+        is_isolated=isolated,
         key=new_id("key"),
         here=skill_url(skill.owner, skill.repo, skill.path, skill.name),
     )
@@ -127,8 +133,15 @@ async def start_turn(
     if "hx-request" not in request.headers:
         return await _back(services, owner_id, session_id)
     key = f'<input type="hidden" name="key" id="key" value="{new_id("key")}">'
-    no_problem = partial("#composer-problem", "", swap="innerHTML")
-    return HTMLResponse(partial("#key", key, swap="outerHTML") + no_problem, status_code=202)
+    updates = [
+        partial("#key", key, swap="outerHTML"),
+        partial("#composer-problem", "", swap="innerHTML"),
+    ]
+    if form.get("first"):
+        named = SessionRequest(owner_id=owner_id, session_id=session_id)
+        title = (await services.call(GET_SESSION, named)).title
+        updates.append(partial("#title", escape(title), swap="innerHTML"))
+    return HTMLResponse("".join(updates), status_code=202)
 
 
 @router.post("/{session_id}/turns/{turn_id}/stop")

@@ -37,6 +37,7 @@ async def dashboard(
     return page(
         "dashboard.html",
         sandbox=sandbox,
+        is_isolated=sandbox is None or sandbox.isolation != "none",
         sessions=None if sessions is None else sessions.sessions,
         trials=None if trials is None else trials.trials,
         q=q,

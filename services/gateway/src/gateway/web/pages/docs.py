@@ -29,8 +29,7 @@ def _told(
     return {
         "method": method.upper(),
         "path": path,
-        "summary": operation.get("summary", ""),
-        "description": operation.get("description", ""),
+        "summary": operation.get("description", "").partition("\n")[0],
         "parameters": operation.get("parameters", []),
         "body": _example(body.get("schema", {}), document) if body else None,
         "responses": {

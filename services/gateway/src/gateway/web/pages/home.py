@@ -13,9 +13,8 @@ from starlette.responses import Response
 
 from gateway.endpoints.dependencies import EdgeDep, OwnerDep
 from gateway.endpoints.skills import FETCH
-from gateway.errors import problem
 from gateway.ports import Services
-from gateway.web.pages.route import PageRoute, if_there, see
+from gateway.web.pages.route import PageRoute, if_there, is_isolated, see, told
 from gateway.web.rendering import page, skill_url
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -39,10 +38,12 @@ async def home(
             return see(page_of(skill, ref.strip()))
         except AppError as exc:
             refusal = exc
-    examples, trials = await asyncio.gather(
-        _examples(edge.services, edge.example_skills), _trials(edge.services, owner_id)
+    examples, trials, isolated = await asyncio.gather(
+        _examples(edge.services, edge.example_skills),
+        _trials(edge.services, owner_id),
+        is_isolated(edge.services, owner_id),
     )
-    found = None if refusal is None else {"candidates": [], **problem(refusal)}
+    found = None if refusal is None else told(refusal)
     return page(
         "home.html",
         status=found["status"] if found else 200,
@@ -50,6 +51,7 @@ async def home(
         problem=found,
         examples=examples,
         trials=trials,
+        is_isolated=isolated,
         host=request.headers.get("host", ""),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from common.contracts.sandbox import GET_SANDBOX, OwnerRequest
 from common.errors import AppError, InvalidError, UnavailableError
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.errors import problem
+from gateway.ports import Services
 from gateway.web.rendering import page, partial
 
 ValueT = TypeVar("ValueT")
@@ -54,8 +56,16 @@ def error_response(request: Request, error: AppError) -> Response:
     return error_page(error)
 
 
+def told(error: AppError) -> dict[str, Any]:
+    """The problem as templates read it: every member there, candidates complete."""
+    body = {"retry_at": None, **problem(error)}
+    usual = {"ref": "", "name": "", "description": ""}
+    body["candidates"] = [usual | candidate for candidate in body.get("candidates", [])]
+    return body
+
+
 def error_page(error: AppError) -> Response:
-    body = {"candidates": [], "retry_at": None, **problem(error)}
+    body = told(error)
     heading = _HEADINGS.get(body["status"], "That did not work")
     return page("error.html", status=body["status"], problem=body, heading=heading)
 
@@ -91,6 +101,12 @@ def own_path(text: str) -> str:
 
 def see(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
+
+
+async def is_isolated(services: Services, owner_id: str) -> bool:
+    """Whether skills run isolated, as far as is known."""
+    sandbox = await if_there(services.call(GET_SANDBOX, OwnerRequest(owner_id=owner_id)))
+    return sandbox is None or sandbox.isolation != "none"
 
 
 async def if_there(asking: Awaitable[ValueT]) -> ValueT | None:

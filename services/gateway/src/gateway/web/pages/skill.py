@@ -37,7 +37,7 @@ from gateway.endpoints.skills import FETCH
 from gateway.model.progress import Phase, Progress
 from gateway.ports import Services
 from gateway.web.pages.chat import chat_page
-from gateway.web.pages.route import PageRoute, if_there, see
+from gateway.web.pages.route import PageRoute, if_there, is_isolated, see
 from gateway.web.pages.viewer import show
 from gateway.web.paths import REPOSITORY, SKILL
 from gateway.web.rendering import macro, page, skill_url
@@ -109,10 +109,11 @@ async def skill_context(
     services: Services, owner_id: str, skill: ResolvedSkill, *, ref: str | None, file: str | None
 ) -> dict[str, Any]:
     """What the page of a skill shows, besides a launch or a problem."""
-    settings, secrets, shown = await asyncio.gather(
+    settings, secrets, shown, isolated = await asyncio.gather(
         if_there(services.call(GET_SETTINGS, GetSettings(owner_id=owner_id))),
         if_there(services.call(LIST_SECRETS, ListSecrets(owner_id=owner_id))),
         show(services, skill.digest, file or _manual(skill)),
+        is_isolated(services, owner_id),
     )
     stored = secrets.secrets if secrets else []
     here = skill_url(skill.owner, skill.repo, skill.path, skill.name)
@@ -125,6 +126,7 @@ async def skill_context(
         "lacks_key": _lacks_key(settings, stored),
         "secrets": _variables(skill, stored),
         "shown": shown,
+        "is_isolated": isolated,
         "key": new_id("key"),
         "here": f"{here}?{query}" if query else here,
         "here_with": f"{here}?{query}&" if query else f"{here}?",

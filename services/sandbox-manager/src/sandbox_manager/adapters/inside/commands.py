@@ -29,15 +29,19 @@ cd {home} || exit 1
 own={own}
 name=$1
 shift
-if [ -s "$own/$name.pid" ]; then
-    old=$(cat "$own/$name.pid")
-    kill "$old" 2>/dev/null
+stat() {{ cut -d' ' -f"$2" "/proc/$1/stat" 2>/dev/null; }}
+old=$(cat "$own/$name.pid" 2>/dev/null || echo none)
+begun=$(cat "$own/$name.since" 2>/dev/null || echo never)
+alive() {{ [ "$(stat "$old" 22)" = "$begun" ] && [ "$(stat "$old" 3)" != Z ]; }}
+if alive; then
+    kill "$old"
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
-        kill -0 "$old" 2>/dev/null || break
+        alive || break
         sleep 0.2
     done
-    kill -9 "$old" 2>/dev/null
+    alive && kill -9 "$old"
 fi
+stat $$ 22 > "$own/$name.since"
 echo $$ > "$own/$name.pid"
 PATH="$own/venv/bin:$PATH"
 set -a
@@ -45,7 +49,10 @@ set -a
 set +a
 exec "$@" > "$own/$name.log" 2>&1 < /dev/null
 """
-"""Ends the last process of a name and becomes the next; `exec` keeps the process id."""
+"""Ends the last process of a name and becomes the next; `exec` keeps the process id.
+
+Process ids begin anew when a sandbox starts again, so a process is known by when it began, too.
+"""
 
 
 class Shell(Protocol):

@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import stat
@@ -154,15 +153,18 @@ def look(args: dict[str, Any]) -> dict[str, Any]:
     found = None
     if args["directory"]:
         found = read_back(Path(args["root"]) / args["directory"])
-    return {"digest": found, "is_agent_alive": is_alive(Path(args["own"]) / "agent.pid")}
+    return {"digest": found, "is_agent_alive": is_alive(Path(args["own"]), "agent")}
 
 
-def is_alive(pid_file: Path) -> bool:
+def is_alive(own: Path, name: str) -> bool:
+    """By process id and by when the process began: ids begin anew with each start."""
     try:
-        os.kill(int(pid_file.read_text()), 0)
+        pid, since = (own / f"{name}.pid").read_text(), (own / f"{name}.since").read_text()
+        stat_line = Path(f"/proc/{int(pid)}/stat").read_text()
     except (OSError, ValueError):
         return False
-    return True
+    state, *_, begun = stat_line.rpartition(")")[2].split()[:20]
+    return state != "Z" and begun == since.strip()
 
 
 COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

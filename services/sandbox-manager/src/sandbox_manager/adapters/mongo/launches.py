@@ -22,6 +22,7 @@ LAUNCH_INDEXES = (
     OUTBOX_INDEX,
 )
 
+_WITHOUT_JOURNAL = {"entries": 0, "phases": 0, "receipt": 0, "outbox": 0}
 _RUNNING = {"$in": [state.value for state in RUNNING_STATES]}
 
 
@@ -67,10 +68,13 @@ class MongoLaunches(Launches):
         return [to_launch(document) async for document in cursor]
 
     async def count_running(self, owner_id: str) -> int:
-        return await self._collection.count_documents({"owner_id": owner_id, "state": _RUNNING})
+        # The keys of running launches begin with their owner, those of ended ones do not.
+        mine = {"$gte": f"{owner_id}:", "$lt": f"{owner_id};"}
+        return await self._collection.count_documents({"running_key": mine})
 
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
-        cursor = self._collection.find({"owner_id": owner_id}).sort("created_at", DESCENDING)
+        mine = self._collection.find({"owner_id": owner_id}, _WITHOUT_JOURNAL)
+        cursor = mine.sort("created_at", DESCENDING)
         return [to_launch(document) async for document in cursor.limit(limit)]
 
     async def forget(self, owner_id: str) -> bool:

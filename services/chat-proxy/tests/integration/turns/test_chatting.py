@@ -292,7 +292,8 @@ class TestApprovals:
         lost = [answer for answer in answers if isinstance(answer, ConflictError)]
         assert (len(won), len(lost)) == (1, 1)
         assert lost[0].code is ErrorCode.APPROVAL_DECIDED
-        assert lost[0].extra["approval"]["choice"] == won[0].choice
+        winner: Any = won[0]
+        assert lost[0].extra["approval"]["choice"] == winner.choice
 
     async def test_the_session_scope_answers_later_ones(self, platform: Any) -> None:
         await platform.start()
@@ -345,7 +346,9 @@ class TestAttaching:
         for after in range(last + 1):
             rest = await platform.entries(session.id, after)
             assert numbers(rest) == list(range(after + 1, last + 1))
-            text = "".join(live[n].text for n in sorted(live) if n > after and live[n].type == "text")
+            text = "".join(
+                live[n].text for n in sorted(live) if n > after and live[n].type == "text"
+            )
             assert "".join(entry.text for entry in rest if entry.type == "text") == text
 
     async def test_while_it_runs_nothing_falls_between(self, platform: Any) -> None:

@@ -2,13 +2,12 @@
 
 from aiohttp import web
 
-from local_platform.daytona.errors import Handler, NotServedError
+from local_platform.daytona.errors import Handler, NotServedError, UnprocessableError
 from local_platform.daytona.model import MAX_AUTO_ARCHIVE_MIN, ORGANIZATION
 from local_platform.daytona.settings import Settings
 
 NOT_SERVED = {
     "sandbox/{id}/fork": "forking a sandbox",
-    "sandbox/{id}/pause": "pausing a sandbox",
     "sandbox/{id}/resize": "resizing a sandbox",
     "sandbox/{id}/recover": "recovering a sandbox",
     "sandbox/{id}/backup": "backing up a sandbox",
@@ -27,7 +26,7 @@ NOT_SERVED = {
 VERSION = "0.226.1-local"
 
 
-class MiscRoutes:
+class HostRoutes:
     def __init__(self, settings: Settings, limits: str) -> None:
         self._settings = settings
         self._limits = limits
@@ -42,6 +41,7 @@ class MiscRoutes:
             web.get("/api/api-keys/current", self.current_key),
             web.get("/api/regions", self.regions),
             web.get("/api/shared-regions", self.regions),
+            web.post("/api/sandbox/{id}/pause", self.pause),
             *(
                 web.route("*", f"/api/{path}", refusal(words))
                 for path, words in NOT_SERVED.items()
@@ -88,6 +88,10 @@ class MiscRoutes:
 
     async def current_key(self, _: web.Request) -> web.Response:
         return web.json_response({"name": "local", "value": "", "permissions": []})
+
+    async def pause(self, _: web.Request) -> web.Response:
+        msg = "Pausing is only for virtual machines; this sandbox is a container"
+        raise UnprocessableError(msg)
 
     async def regions(self, _: web.Request) -> web.Response:
         return web.json_response([{"id": "local", "name": "local", "regionType": "shared"}])

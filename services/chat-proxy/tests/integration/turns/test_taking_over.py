@@ -153,9 +153,7 @@ class TestChatProxyKilled:
         assert tool.error
         assert successor.runners.of(session.id) is None
 
-    async def test_what_was_told_and_not_stored_comes_from_the_stream(
-        self, platform: Any
-    ) -> None:
+    async def test_what_was_told_and_not_stored_comes_from_the_stream(self, platform: Any) -> None:
         process = await platform.spawn()
         session = await platform.session()
         viewer = Viewer()

@@ -1,0 +1,54 @@
+"""The skill in the first prompt, and other skills that the agent loads."""
+
+from typing import Any
+
+import pytest
+from chat_proxy.model.session import title_of, words_of
+from chat_proxy.model.skill import first_prompt, other_skill
+
+DIRECTORY = "/home/daytona/skills/acme--tools--count-words"
+
+
+class TestFirstPrompt:
+    def test_it_reads_as_the_agents_own_invocation(self, skill: Any) -> None:
+        prompt = first_prompt(skill, "Run ${HERMES_SKILL_DIR}/count.py.\n", DIRECTORY, "count it")
+
+        assert prompt.startswith('[IMPORTANT: The user has invoked the "count-words" skill, ')
+        assert f"\n\nRun {DIRECTORY}/count.py.\n\n[Skill directory: {DIRECTORY}]\n" in prompt
+        assert prompt.endswith("alongside the skill invocation: count it")
+
+
+class TestOtherSkill:
+    @pytest.mark.parametrize("name", ["count-words", "acme--tools--count-words", "tools"])
+    def test_its_own_names_are_no_other(self, name: str, skill: Any) -> None:
+        assert other_skill("skill_view", {"name": name}, skill, DIRECTORY) is None
+
+    def test_viewing_another_is_told(self, skill: Any) -> None:
+        assert other_skill("skill_view", {"name": "misc/draw"}, skill, DIRECTORY) == "draw"
+
+    def test_reading_in_anothers_directory_is_told(self, skill: Any) -> None:
+        arguments = {"command": "cat /home/daytona/skills/evil--x--draw/SKILL.md | head"}
+
+        assert other_skill("terminal", arguments, skill, DIRECTORY) == "evil--x--draw"
+
+    def test_reading_in_its_own_directory_is_not(self, skill: Any) -> None:
+        arguments = {"path": f"{DIRECTORY}/references/a.md"}
+
+        assert other_skill("read_file", arguments, skill, DIRECTORY) is None
+
+    def test_no_arguments_tell_nothing(self, skill: Any) -> None:
+        assert other_skill("terminal", None, skill, DIRECTORY) is None
+
+
+class TestTitle:
+    def test_it_is_the_first_line(self) -> None:
+        assert title_of("\n  Count   these words \nplease") == "Count these words"
+
+    def test_a_long_one_is_cut_at_a_word(self) -> None:
+        title = title_of("word " * 40)
+
+        assert title.endswith("word…")
+        assert len(title) <= 61
+
+    def test_words_are_distinct_and_lower(self) -> None:
+        assert words_of("Über über a Tests, tests!") == ["über", "tests"]
