@@ -40,6 +40,6 @@ echo "setup: installing into .venv ..."
 editable=()
 for package in "$@"; do editable+=(--editable "$package"); done
 export VIRTUAL_ENV=$PWD/.venv
-"$uv" pip sync --quiet --require-hashes requirements.lock
+"$uv" pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 "$uv" pip install --quiet --no-deps "${editable[@]}"
 touch .venv/.ready

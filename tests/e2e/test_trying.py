@@ -83,7 +83,7 @@ class TestJournal:
         launch = user.launched(HELLO)
         session = user.post("/api/sessions", launch_id=launch["id"])
         events = f"/api/sessions/{session['id']}/events"
-        user.post(f"/api/sessions/{session['id']}/turns", text="[[tokens:300]]")
+        user.post(f"/api/sessions/{session['id']}/turns", text="[[tokens:300]] [[rate:200]]")
 
         seen, after = [], 0
         for cut in (3, 7, 20):

@@ -1,12 +1,13 @@
 """What the tests of chat-proxy share: its stores in memory, and small values."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
 from chat_proxy.model.approval import SCOPES, Approval
-from chat_proxy.model.journal import Answer, Entry
+from chat_proxy.model.journal import Answer, Entry, Segment
 from chat_proxy.model.session import ChatSession, SessionState
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
 from chat_proxy.service.writer import JournalWriter
@@ -163,7 +164,7 @@ class FakeTurns:
 
 @dataclass
 class FakeAnswers:
-    by_turn: dict[str, list[Entry]] = field(default_factory=dict)
+    by_turn: dict[str, list[Segment]] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
     is_down: bool = False
 
@@ -174,7 +175,7 @@ class FakeAnswers:
         if self.is_down:
             raise UnavailableError("the store does not answer")
         self.sessions[turn.id] = turn.session_id
-        self.by_turn[turn.id] = answer.after(0)
+        self.by_turn[turn.id] = deepcopy(answer.segments)
         answer.stored()
 
     async def is_ended(self, turn_id: str) -> bool:
@@ -190,14 +191,7 @@ class FakeAnswers:
                 yield answer
 
     def _answer(self, turn_id: str) -> Answer:
-        answer = Answer(turn_id)
-        for entry in self.by_turn.get(turn_id, []):
-            for number in range(entry.first, entry.seq):
-                fields = {**entry.fields, "text": ""}
-                answer.add(replace(entry, seq=number, seq_from=None, fields=fields))
-            answer.add(replace(entry, seq_from=None))
-        answer.stored()
-        return answer
+        return Answer(turn_id, deepcopy(self.by_turn.get(turn_id, [])))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -9,10 +10,11 @@ from common.clock import utc_now
 from common.contracts.keys import RESOLVE_OWNER, Owner, ResolveOwner
 from common.testing.bus import FakeJournals, FakeServices
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
 from gateway.adapters.local_issuer import LocalIssuer
 from gateway.adapters.tokens import IssuerVerifier
 from gateway.endpoints.dependencies import Edge
-from gateway.main import application
+from gateway.main import SERVICES, application, create_site
 from gateway.model.identity import LOCAL_USER
 from gateway.service.identity import Authenticator, Owners
 from gateway.service.viewing import Viewers
@@ -25,6 +27,10 @@ OWNERS = {"local": "own_" + "l" * 20, "alice": "own_" + "a" * 20, "bob": "own_" 
 
 def owner_of(request: ResolveOwner) -> Owner:
     return Owner(owner_id=OWNERS[request.subject], created_at=utc_now())
+
+
+async def nothing() -> None:
+    """A dependency that answers."""
 
 
 @pytest.fixture
@@ -60,6 +66,7 @@ def edge(services: FakeServices, viewers: Viewers, issuer_key: Ed25519PrivateKey
         owners=Owners(services),
         auth="local",
         keepalive=timedelta(seconds=15),
+        checks={"nats": nothing, **{name: partial(services.ping, name) for name in SERVICES}},
         local_issuer=issuer.published,
     )
 
@@ -69,13 +76,15 @@ def settings() -> Settings:
     return Settings.model_validate({"NATS_URL": "nats://nowhere"})
 
 
-async def nothing() -> None:
-    """A dependency that answers."""
+@pytest.fixture(scope="session")
+def site() -> FastAPI:
+    """Built once; each test gives it an edge of its own."""
+    return create_site()
 
 
 @pytest.fixture
-def app(edge: Edge, settings: Settings) -> ASGIApp:
-    return application(edge, settings, {"nats": nothing})
+def app(site: FastAPI, edge: Edge, settings: Settings) -> ASGIApp:
+    return application(site, edge, settings)
 
 
 @pytest.fixture

@@ -619,7 +619,7 @@ class World:
             provider=self.provider,
             sandboxes=self.sandboxes,
             orphans=self.orphans,
-            preparation=self.preparation,
+            sealer=FakeSealer(),
             removal=self.removal,
             grace=timedelta(minutes=5),
             clock=self.clock,

@@ -4,6 +4,7 @@ benchmarks.
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,11 @@ class Visitor:
         return launch
 
     def entries(self, path: str, *, until: str, after: int = 0) -> Iterator[dict[str, Any]]:
-        """A journal's entries from number `after` + 1 up to the first of type `until`."""
+        """A journal's entries from number `after` + 1 up to the first of type `until`.
+
+        Raises TimeoutError when that does not come within a minute.
+        """
+        deadline = time.monotonic() + ANSWER_S
         with self.http.stream("GET", path, headers={"Last-Event-ID": str(after)}) as stream:
             for line in stream.iter_lines():
                 if line.startswith("data:"):
@@ -63,3 +68,6 @@ class Visitor:
                     yield entry
                     if entry["type"] == until:
                         return
+                if time.monotonic() > deadline:
+                    message = f"no {until} within {ANSWER_S} s"
+                    raise TimeoutError(message)

@@ -9,7 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -249,7 +250,18 @@ class Neighbours:
 
 @pytest.fixture
 async def neighbours(hermes: Hermes, nats_url: str) -> AsyncIterator[Neighbours]:
-    own = Neighbours(hermes)
+    async with served(Neighbours(hermes), nats_url) as own:
+        yield own
+
+
+@pytest.fixture
+def serve_neighbours(hermes: Hermes) -> Callable[[str], AbstractAsyncContextManager[Neighbours]]:
+    """The same on another bus."""
+    return lambda nats_url: served(Neighbours(hermes), nats_url)
+
+
+@asynccontextmanager
+async def served(own: Neighbours, nats_url: str) -> AsyncIterator[Neighbours]:
     connection = await connect(nats_url, "neighbours")
     async with (
         RpcServer(connection, service="sandbox-manager") as sandboxes,

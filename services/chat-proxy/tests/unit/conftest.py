@@ -23,7 +23,7 @@ from chat_proxy.service.turns import TurnService
 from common.clock import utc_now
 from common.contracts import chat as contract
 from common.contracts.sandbox import Launch, LaunchPath, LaunchSkill, LaunchState
-from common.errors import UnavailableError
+from common.errors import GoneError, UnavailableError
 from common.ids import new_id
 from common.testing.fakes import StoppedClock
 
@@ -37,6 +37,7 @@ class FakeSandboxes:
     acquired: list[tuple[str, bool]] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
     state: LaunchState = LaunchState.READY
 
     async def launch(self, owner_id: str, launch_id: str) -> Launch:
@@ -64,6 +65,8 @@ class FakeSandboxes:
         )
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None:
+        if use_lease_id in self.gone:
+            raise GoneError("this use-lease has ended")
         self.renewed.append(use_lease_id)
 
     async def release(self, owner_id: str, use_lease_id: str) -> None:

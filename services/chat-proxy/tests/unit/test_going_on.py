@@ -103,6 +103,30 @@ class TestConnection:
         assert notice.fields["code"] == "history_replayed"
 
 
+class TestLease:
+    async def test_it_is_renewed_while_the_turn_runs(self, world: Any) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        world.clock.advance(timedelta(seconds=10))
+
+        await runner.tick()
+
+        assert world.sandboxes.renewed == ["use_1"]
+        assert runner.turn.claim.covers(world.clock() + timedelta(seconds=29))
+
+    async def test_one_that_ended_is_acquired_anew(self, world: Any) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        world.sandboxes.gone = {"use_1"}
+        world.clock.advance(timedelta(seconds=10))
+
+        await runner.tick()
+        world.agents.last.tell(TextDelta("Hello."), DONE)
+        await finished(world, runner)
+
+        assert world.sandboxes.released == ["use_2"]
+
+
 class TestTakeover:
     async def test_the_next_process_goes_on_with_the_same_numbers(self, world: Any) -> None:
         session = await world.session()

@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import aiohttp
 import uvicorn
-from common.health import Check
 from common.running import stop_signal
+from fastapi import FastAPI
 from prometheus_client import Gauge
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -23,7 +24,6 @@ from gateway.adapters.tokens import IssuerVerifier
 from gateway.endpoints.api import create_api
 from gateway.endpoints.dependencies import Edge
 from gateway.endpoints.guard import Guard
-from gateway.endpoints.health import health_router
 from gateway.endpoints.observed import Observed
 from gateway.model.identity import LOCAL_USER
 from gateway.service.identity import Authenticator, Owners
@@ -42,10 +42,10 @@ async def run(settings: Settings) -> None:
     stop = stop_signal()
     # Its lines say less than ours.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    async with wired(settings) as (app, viewers):
+    async with wired(settings) as wiring:
         server = _Server(
             uvicorn.Config(
-                app,
+                wiring.app,
                 host=settings.host,
                 port=settings.port,
                 http="httptools",
@@ -56,15 +56,28 @@ async def run(settings: Settings) -> None:
                 timeout_graceful_shutdown=int(settings.drain.total_seconds()),
             )
         )
-        serving = asyncio.ensure_future(server.serve())
-        stopping = asyncio.ensure_future(stop.wait())
+        serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve())
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         logger.info("serving", extra={"port": settings.port, "auth": settings.auth})
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(
+            {serving, stopping, *wiring.background}, return_when=asyncio.FIRST_COMPLETED
+        )
         logger.info("stopping")
-        viewers.drain()
+        wiring.viewers.drain()
         server.should_exit = True
         await serving
         stopping.cancel()
+        for task in done - {stopping}:
+            task.result()
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The application with what must run beside it; a background task never ends by itself."""
+
+    app: ASGIApp
+    viewers: Viewers
+    background: Sequence[asyncio.Future[Any]]
 
 
 class _Server(uvicorn.Server):
@@ -76,15 +89,15 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def wired(settings: Settings) -> AsyncIterator[tuple[ASGIApp, Viewers]]:
+async def wired(settings: Settings) -> AsyncIterator[Wiring]:
     """The application with its connections; it answers while NATS is still waited for."""
     async with AsyncExitStack() as stack:
         bus = Bus()
-        stack.push_async_callback(bus.close)
         viewers = Viewers(bus, limit_bytes=settings.viewer_buffer_bytes)
         VIEWERS.set_function(lambda: len(viewers))
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
         authenticator, issuer = _authentication(settings, http)
+        answering = {name: partial(bus.ping, name) for name in SERVICES}
         edge = Edge(
             services=bus,
             viewers=viewers,
@@ -92,32 +105,44 @@ async def wired(settings: Settings) -> AsyncIterator[tuple[ASGIApp, Viewers]]:
             owners=Owners(bus),
             auth=settings.auth,
             keepalive=settings.keepalive,
+            checks={"nats": bus.ping_bus, **answering},
             example_skills=settings.example_skills,
             local_issuer=issuer.published if issuer else None,
         )
-        for background in (bus.connect(settings.nats_url.get_secret_value()), viewers.watch()):
-            task = asyncio.ensure_future(background)
-            stack.callback(task.cancel)
-        yield application(edge, settings, {"nats": bus.ping_bus}), viewers
+        nats_url = settings.nats_url.get_secret_value()
+        background = [
+            asyncio.ensure_future(task) for task in (bus.hold(nats_url), viewers.watch())
+        ]
+        stack.push_async_callback(_cancelled, background)
+        yield Wiring(application(create_site(), edge, settings), viewers, background)
 
 
-def application(edge: Edge, settings: Settings, checks: Mapping[str, Check]) -> ASGIApp:
-    """The API and the pages, behind what guards and observes them."""
-    api = create_api()
-    api.state.edge = edge
-    answering = {name: partial(edge.services.ping, name) for name in SERVICES}
-    api.include_router(health_router({**checks, **answering}))
-    add_pages(api)
-    guard: ASGIApp = Guard(api, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
+def create_site() -> FastAPI:
+    """The API and the pages."""
+    site = create_api()
+    add_pages(site)
+    return site
+
+
+def application(site: FastAPI, edge: Edge, settings: Settings) -> ASGIApp:
+    """The site behind what guards and observes it."""
+    site.state.edge = edge
+    guarded: ASGIApp = Guard(site, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
     if settings.cors_origins:
-        guard = CORSMiddleware(
-            guard,
+        guarded = CORSMiddleware(
+            guarded,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=["Location", "Retry-After"],
         )
-    return Observed(guard)
+    return Observed(guarded)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def openapi_document() -> dict[str, Any]:

@@ -2,16 +2,15 @@
 scripts.
 """
 
-import base64
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from common.clock import utc_now
 from common.contracts import chat, keys, sandbox, skills
-from common.contracts.base import Empty
-from common.errors import ConflictError, ErrorCode, InvalidError, NotFoundError
+from common.errors import ErrorCode, NotFoundError
 from common.testing.bus import FakeServices
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -21,126 +20,7 @@ TURN_ID = "tur_" + "3" * 20
 DIGEST = "sha256:" + "a" * 64
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
-SKILL = skills.ResolvedSkill(
-    ref="acme/tools/pdf",
-    owner="acme",
-    repo="tools",
-    commit="0" * 40,
-    path="skills/pdf",
-    name="pdf",
-    description="Reads PDF files.",
-    digest=DIGEST,
-    files=[
-        skills.SkillFile(path="SKILL.md", size=10, mode=0o644, sha256="0"),
-        skills.SkillFile(path="run.py", size=10, mode=0o755, sha256="0"),
-    ],
-    total_bytes=20,
-    env_vars=[skills.EnvVar(name="PDF_KEY", required=True, description="a key", source="x")],
-    report=skills.SafetyReport(verdict=skills.Verdict.CLEAR),
-    resolved_at=AT,
-)
-LAUNCHED = sandbox.LaunchSkill(
-    ref="acme/tools/pdf",
-    owner="acme",
-    repo="tools",
-    commit="0" * 40,
-    path="skills/pdf",
-    name="pdf",
-    digest=DIGEST,
-    directory="acme--tools--pdf",
-)
-LAUNCH = sandbox.Launch(
-    id=LAUNCH_ID,
-    ref="acme/tools/pdf",
-    path=sandbox.LaunchPath.INSTALL,
-    state=sandbox.LaunchState.RUNNING,
-    phases=[
-        sandbox.Phase(
-            name=sandbox.PhaseName.UPLOAD,
-            state=sandbox.PhaseState.DONE,
-            started_at=AT,
-            ended_at=AT + timedelta(seconds=1.5),
-        )
-    ],
-    skill=LAUNCHED,
-    created_at=AT,
-)
-SESSION = chat.SessionDetail(
-    id=SESSION_ID,
-    title="What is in it?",
-    skill=LAUNCHED,
-    launch_id=LAUNCH_ID,
-    created_at=AT,
-    updated_at=AT,
-    messages=[],
-)
-ENTRIES: list[Any] = [
-    chat.TurnStarted(seq=1, at=AT, turn_id=TURN_ID, text="Hello"),
-    chat.Text(seq=5, seq_from=2, at=AT, turn_id=TURN_ID, text="**Ahoy**"),
-]
-TRIAL = sandbox.Trial(
-    id="t",
-    launch_id=LAUNCH_ID,
-    skill=LAUNCHED,
-    path=None,
-    state="ready",
-    duration_ms=1,
-    created_at=AT,
-)
-SANDBOX = sandbox.Sandbox(
-    state=sandbox.SandboxState.ACTIVE,
-    created_at=AT,
-    skills=[sandbox.InstalledSkill(skill=LAUNCHED, installed_at=AT)],
-    retention=sandbox.Retention(stop_minutes=30, archive_minutes=60, delete_minutes=14400),
-)
-SECRET = keys.SecretMetadata(
-    name="PDF_KEY",
-    skill="acme/tools/skills/pdf",
-    digest=DIGEST,
-    last_four="9876",
-    version=1,
-    set_at=AT,
-)
-
-
-def file_content(request: skills.ReadSkillFile) -> skills.SkillFileContent:
-    content = b"---\nname: pdf\n---\n# PDF\n\nRead it.\n"
-    if request.path.endswith(".py"):
-        content = b"def run():\n    return '<b>'\n"
-    encoded = base64.b64encode(content).decode()
-    return skills.SkillFileContent(
-        path=request.path, size=len(content), mode=0o644, content_base64=encoded
-    )
-
-
-@pytest.fixture(autouse=True)
-def platform(services: FakeServices) -> None:
-    answers: list[tuple[Any, Any]] = [
-        (skills.RESOLVE, SKILL),
-        (skills.GET_SKILL, SKILL),
-        (skills.READ_SKILL_FILE, file_content),
-        (keys.GET_SETTINGS, keys.OwnerSettings(provider="demo", model="demo")),
-        (keys.LIST_SECRETS, keys.SecretList(secrets=[])),
-        (keys.PUT_SECRET, SECRET),
-        (keys.PUT_SETTINGS, keys.OwnerSettings(provider="demo", model="demo")),
-        (keys.DELETE_SECRET, Empty()),
-        (sandbox.GET_SANDBOX, SANDBOX),
-        (sandbox.STOP_SANDBOX, SANDBOX),
-        (sandbox.DELETE_SANDBOX, SANDBOX),
-        (sandbox.REMOVE_SKILL, SANDBOX),
-        (sandbox.LIST_TRIALS, sandbox.TrialList(trials=[TRIAL])),
-        (sandbox.START_LAUNCH, LAUNCH),
-        (sandbox.GET_LAUNCH, LAUNCH),
-        (sandbox.CANCEL_LAUNCH, LAUNCH),
-        (chat.GET_SESSION, SESSION),
-        (chat.CREATE_SESSION, SESSION),
-        (chat.LIST_SESSIONS, chat.SessionList(sessions=[SESSION])),
-        (chat.RENAME_SESSION, SESSION),
-        (chat.DELETE_SESSION, Empty()),
-        (chat.ATTACH, chat.Attached(entries=ENTRIES, last_seq=5)),
-    ]
-    for rpc, reply in answers:
-        services.answer(rpc, reply)
+pytestmark = pytest.mark.usefixtures("platform")
 
 
 def asked(services: FakeServices, kind: type[Any]) -> list[Any]:
@@ -270,12 +150,12 @@ class TestSkillPage:
         assert asked(services, skills.ResolveSkill)[-1].ref == "acme/tools/a/b c"
 
     async def test_hostile_names_and_words_are_inert(
-        self, client: httpx.AsyncClient, services: FakeServices
+        self, client: httpx.AsyncClient, services: FakeServices, skill: skills.ResolvedSkill
     ) -> None:
         finding = skills.Finding(
             rule=HOSTILE, severity="danger", file=HOSTILE, line=1, excerpt=HOSTILE
         )
-        hostile = SKILL.model_copy(
+        hostile = skill.model_copy(
             update={
                 "name": HOSTILE,
                 "description": HOSTILE,
@@ -297,18 +177,18 @@ class TestSkillPage:
         assert "<img src=x" not in html
 
     async def test_a_stored_variable_shows_its_end_only(
-        self, client: httpx.AsyncClient, services: FakeServices
+        self, client: httpx.AsyncClient, services: FakeServices, secret: keys.SecretMetadata
     ) -> None:
-        services.answer(keys.LIST_SECRETS, keys.SecretList(secrets=[SECRET]))
+        services.answer(keys.LIST_SECRETS, keys.SecretList(secrets=[secret]))
 
         html = (await client.get("/acme/tools/skills/pdf")).text
 
         assert "stored, ends in 9876" in html
 
     async def test_a_variable_entered_for_other_bytes_is_asked_for_again(
-        self, client: httpx.AsyncClient, services: FakeServices
+        self, client: httpx.AsyncClient, services: FakeServices, secret: keys.SecretMetadata
     ) -> None:
-        other = SECRET.model_copy(update={"digest": "sha256:" + "b" * 64})
+        other = secret.model_copy(update={"digest": "sha256:" + "b" * 64})
         services.answer(keys.LIST_SECRETS, keys.SecretList(secrets=[other]))
 
         html = (await client.get("/acme/tools/skills/pdf")).text
@@ -323,13 +203,14 @@ class TestSkillPage:
         self,
         client: httpx.AsyncClient,
         services: FakeServices,
+        skill: skills.ResolvedSkill,
         verdict: str,
         *,
         has_button: bool,
         has_tick: bool,
     ) -> None:
         report = skills.SafetyReport(verdict=skills.Verdict(verdict))
-        services.answer(skills.RESOLVE, SKILL.model_copy(update={"report": report}))
+        services.answer(skills.RESOLVE, skill.model_copy(update={"report": report}))
 
         html = (await client.get("/acme/tools/skills/pdf")).text
 
@@ -364,6 +245,39 @@ class TestSkillPage:
         assert is_page is not path.startswith("/api")
 
 
+class TestLaunchPage:
+    @pytest.mark.parametrize(
+        ("state", "ended", "goes_on", "shows"),
+        [
+            ("running", None, False, "Cancel"),
+            ("ready", timedelta(seconds=1), True, "Open the chat"),
+            ("ready", timedelta(days=1), False, "Open the chat"),
+            ("failed", timedelta(seconds=1), False, "Try again"),
+        ],
+    )
+    async def test_what_it_shows_and_whether_it_goes_on_by_itself(
+        self,
+        client: httpx.AsyncClient,
+        services: FakeServices,
+        launch: sandbox.Launch,
+        state: str,
+        ended: timedelta | None,
+        *,
+        goes_on: bool,
+        shows: str,
+    ) -> None:
+        ended_at = None if ended is None else utc_now() - ended
+        now = launch.model_copy(update={"state": state, "ended_at": ended_at})
+        services.answer(sandbox.GET_LAUNCH, now)
+
+        html = (await client.get(f"/acme/tools/skills/pdf?launch={LAUNCH_ID}")).text
+
+        visible = re.sub(r"<form[^>]*\shidden.*?</form>", "", html, flags=re.S)
+        assert ("data-open" in html) is goes_on
+        assert shows in visible
+        assert ("hx-sse:connect" in html) is (state == "running")
+
+
 class TestRepositoryPage:
     @pytest.fixture(autouse=True)
     def two(self, services: FakeServices) -> None:
@@ -392,214 +306,3 @@ class TestRepositoryPage:
         response = await client.get("/acme/tools")
 
         assert (response.status_code, response.headers["location"]) == (303, "/acme/tools/solo")
-
-
-class TestLaunching:
-    FORM = {  # noqa: RUF012
-        "ref": "acme/tools/pdf",
-        "digest": DIGEST,
-        "here": "/acme/tools/skills/pdf",
-        "key": "key_1",
-    }
-
-    async def test_the_button_launches_exactly_what_was_shown(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        response = await client.post("/ui/launches", data={**self.FORM, "report_ack": DIGEST})
-
-        launched = asked(services, sandbox.StartLaunch)[-1]
-        assert (launched.digest, launched.report_ack) == (DIGEST, DIGEST)
-        assert launched.idempotency_key == "key_1"
-        assert response.headers["location"] == f"/acme/tools/skills/pdf?launch={LAUNCH_ID}"
-
-    async def test_variables_it_asks_for_are_sealed_for_it_and_others_are_not_taken(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        form = {**self.FORM, "var-PDF_KEY": "value", "var-PATH": "/evil"}
-
-        await client.post("/ui/launches", data=form)
-
-        stored = asked(services, keys.PutSecret)
-        assert [(secret.name, secret.skill, secret.digest) for secret in stored] == [
-            ("PDF_KEY", "acme/tools/skills/pdf", DIGEST)
-        ]
-
-    async def test_a_refusal_is_said_beside_the_button(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        services.answer(
-            sandbox.START_LAUNCH,
-            ConflictError("Look at the report.", code=ErrorCode.REPORT_NOT_ACKNOWLEDGED),
-        )
-
-        response = await client.post("/ui/launches", data=self.FORM)
-
-        assert response.status_code == 409
-        assert "Look at the report." in response.text
-        assert "Try pdf</button>" in response.text
-
-    @pytest.mark.parametrize(
-        "here", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", ""]
-    )
-    async def test_it_never_leads_to_another_site(
-        self, client: httpx.AsyncClient, here: str
-    ) -> None:
-        response = await client.post("/ui/launches", data={**self.FORM, "here": here})
-
-        assert response.headers["location"].startswith("/?launch=")
-
-    async def test_a_page_of_another_site_cannot_press_it(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        headers = {"Origin": "https://evil.example"}
-
-        response = await client.post("/ui/launches", data=self.FORM, headers=headers)
-
-        assert response.status_code == 403
-        assert asked(services, sandbox.StartLaunch) == []
-
-    async def test_a_launch_opens_one_conversation_however_often_it_is_pressed(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        for _ in range(2):
-            response = await client.post(f"/ui/launches/{LAUNCH_ID}/session")
-
-        opened = asked(services, chat.CreateSession)
-        assert len({request.idempotency_key for request in opened}) == 1
-        assert response.headers["location"].endswith(f"?session={SESSION_ID}")
-
-
-class TestChat:
-    async def test_the_conversation_is_readable_without_scripts(
-        self, client: httpx.AsyncClient
-    ) -> None:
-        html = (await client.get(f"/acme/tools/skills/pdf?session={SESSION_ID}")).text
-
-        assert "<strong>Ahoy</strong>" in html
-        assert "events?from=5.0" in html
-        assert f"/turns/{TURN_ID}/stop" in html
-
-    async def test_a_message_is_sent_once(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        turn = chat.Turn(
-            id=TURN_ID, session_id=SESSION_ID, state="pending", text="hi", created_at=AT
-        )
-        services.answer(chat.START_TURN, turn)
-
-        response = await client.post(
-            f"/ui/sessions/{SESSION_ID}/turns",
-            data={"text": "hi", "key": "key_1"},
-            headers={"HX-Request": "true"},
-        )
-
-        assert response.status_code == 202
-        assert asked(services, chat.StartTurn)[-1].idempotency_key == "key_1"
-        assert 'id="key"' in response.text
-
-    async def test_a_refusal_is_shown_at_the_composer(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        services.answer(
-            chat.START_TURN, ConflictError("An answer <is> running", code=ErrorCode.TURN_RUNNING)
-        )
-
-        response = await client.post(
-            f"/ui/sessions/{SESSION_ID}/turns",
-            data={"text": "hi"},
-            headers={"HX-Request": "true"},
-        )
-
-        assert response.status_code == 409
-        assert 'hx-target="#composer-problem"' in response.text
-        assert "An answer &lt;is&gt; running" in response.text
-
-    async def test_an_answer_that_is_no_choice_is_refused(self, client: httpx.AsyncClient) -> None:
-        response = await client.post(
-            f"/ui/sessions/{SESSION_ID}/approvals/a", data={"choice": "whatever"}
-        )
-
-        assert response.status_code == 400
-
-    async def test_a_foreign_conversation_is_not_there(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        services.answer(
-            chat.GET_SESSION, NotFoundError("no such session", code=ErrorCode.SESSION_NOT_FOUND)
-        )
-
-        response = await client.get(f"/acme/tools/skills/pdf?session={SESSION_ID}")
-
-        assert response.status_code == 404
-
-
-class TestSettings:
-    async def test_a_key_goes_in_and_is_never_shown(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        stored = SECRET.model_copy(update={"name": "OPENROUTER_API_KEY", "skill": None})
-        services.answer(keys.LIST_SECRETS, keys.SecretList(secrets=[stored]))
-
-        response = await client.post(
-            "/ui/keys", data={"name": "OPENROUTER_API_KEY", "value": "sk-secret-9876"}
-        )
-        html = (await client.get(response.headers["location"])).text
-
-        assert "sk-secret" not in html
-        assert "ends in 9876" in html
-
-    async def test_a_refused_value_is_said_and_not_repeated(
-        self, client: httpx.AsyncClient, services: FakeServices
-    ) -> None:
-        services.answer(keys.PUT_SETTINGS, InvalidError("A custom endpoint needs a base URL."))
-
-        response = await client.post(
-            "/ui/settings", data={"provider": "custom", "model": "m", "base_url": ""}
-        )
-
-        assert response.status_code == 400
-        assert "needs a base URL" in response.text
-
-    @pytest.mark.parametrize("name", ["lower", "A B", "", "X" * 200])
-    async def test_a_strange_name_is_the_callers_error(
-        self, client: httpx.AsyncClient, name: str
-    ) -> None:
-        response = await client.post("/ui/keys", data={"name": name, "value": "v"})
-
-        assert response.status_code == 400
-
-
-class TestDashboard:
-    @pytest.mark.parametrize(
-        ("path", "form", "kind"),
-        [
-            ("/ui/sandbox/stop", {}, sandbox.OwnerRequest),
-            ("/ui/sandbox/delete", {}, sandbox.OwnerRequest),
-            ("/ui/sandbox/skills", {"directory": "a--b--c"}, sandbox.RemoveSkill),
-            (f"/ui/sessions/{SESSION_ID}/rename", {"title": "New"}, chat.RenameSession),
-            (f"/ui/sessions/{SESSION_ID}/delete", {}, chat.SessionRequest),
-        ],
-    )
-    async def test_each_button_asks_and_comes_back(
-        self,
-        client: httpx.AsyncClient,
-        services: FakeServices,
-        path: str,
-        form: dict[str, str],
-        kind: type[Any],
-    ) -> None:
-        response = await client.post(path, data=form)
-
-        assert type(services.asked[-1]) is kind
-        assert response.status_code == 303
-        assert response.headers["location"].startswith("/dashboard")
-
-    @pytest.mark.parametrize(
-        "path", ["/dashboard", "/acme/tools/x", f"/acme/tools/x?session={SESSION_ID}", "/"]
-    )
-    async def test_a_sandbox_that_is_not_isolated_says_so(
-        self, client: httpx.AsyncClient, services: FakeServices, path: str
-    ) -> None:
-        services.answer(sandbox.GET_SANDBOX, SANDBOX.model_copy(update={"isolation": "none"}))
-
-        assert "not isolated" in (await client.get(path)).text

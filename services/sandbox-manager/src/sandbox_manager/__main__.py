@@ -1,22 +1,33 @@
-"""`python -m sandbox_manager` serves."""
+"""`python -m sandbox_manager` serves; `reconcile` compares records and provider once."""
 
+import argparse
 import asyncio
 import sys
 
 from common import telemetry
 
-from sandbox_manager.main import SERVICE, run
+from sandbox_manager.main import SERVICE, reconcile, run
 from sandbox_manager.settings import load
 
 
 def main(arguments: list[str]) -> int:
-    if arguments:
-        sys.stderr.write("usage: python -m sandbox_manager\n")
-        return 2
+    asked = parser().parse_args(arguments)
     settings = load()
     telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    if asked.command == "reconcile":
+        return asyncio.run(reconcile(settings, sys.stdout.write, dry_run=asked.dry_run))
     asyncio.run(run(settings))
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m sandbox_manager", description=__doc__)
+    commands = made.add_subparsers(dest="command")
+    reconciling = commands.add_parser("reconcile", help="compare records and provider once")
+    reconciling.add_argument(
+        "--dry-run", action="store_true", help="only print what would be done"
+    )
+    return made
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ NotFoundError
 UnavailableError
 ├── ProviderUnavailableError    the provider does not answer, or not now
 │   └── LostAnswerError         ... and whether it did what was asked is unknown
+├── StoreUnavailableError       our own store does not answer
 ├── SandboxStoppedError         the sandbox is there and does not run
 ├── CreateFailedError           no sandbox could be made
 ├── InstallFailedError          the skill's bytes did not arrive as they are
@@ -69,6 +70,10 @@ class ProviderUnavailableError(UnavailableError):
 
 class LostAnswerError(ProviderUnavailableError):
     """Look the sandbox up before asking again."""
+
+
+class StoreUnavailableError(UnavailableError):
+    """Nothing was decided: whoever comes next finds the record as it was, or as written."""
 
 
 class SandboxStoppedError(UnavailableError):

@@ -1,6 +1,7 @@
 """Composition root: the only file that knows every other."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,7 +63,6 @@ SERVICE = "sandbox-manager"
 EVENTS = "events"
 
 _OUTBOX_EVERY = timedelta(seconds=1)
-_TAKEOVER_EVERY = timedelta(seconds=10)
 _RECONCILE_EVERY = timedelta(seconds=60)
 
 
@@ -81,6 +81,13 @@ class Parts:
 async def run(settings: Settings, probe: StepProbe | None = None) -> None:
     """Serve until told to stop; what is under way then is given to another process."""
     guard = PreviewGuard(settings.preview_domains)
+    serving = asyncio.Event()
+
+    async def is_serving() -> None:
+        if not serving.is_set():
+            message = "not serving yet"
+            raise ConnectionError(message)
+
     async with (
         open_daytona(settings.daytona_api_url, settings.daytona_api_key.get_secret_value()) as sdk,
         backbone(
@@ -88,17 +95,18 @@ async def run(settings: Settings, probe: StepProbe | None = None) -> None:
             SERVICE,
             health_host=settings.health_host,
             health_port=settings.health_port,
-            checks={"daytona": DaytonaProvider(sdk, guard).ping},
+            checks={"daytona": DaytonaProvider(sdk, guard).ping, "endpoints": is_serving},
         ) as connections,
     ):
         await mongo.ensure_indexes(connections.database, INDEXES)
         provider = DaytonaProvider(sdk, guard)
         async with wired(settings, connections, provider, guard, probe or NoProbe()) as parts:
             await serve(settings, connections, parts)
+            serving.set()
             await run_until_stopped(
                 every(_OUTBOX_EVERY, outbox_relay(connections).run_once),
-                every(_TAKEOVER_EVERY, parts.takeover.claim_due),
-                every(_TAKEOVER_EVERY, parts.takeover.go_on),
+                every(settings.claim_ttl / 3, parts.takeover.claim_due),
+                every(settings.claim_ttl / 3, parts.takeover.go_on),
                 every(_RECONCILE_EVERY, reconciler(connections, parts).run_once),
                 consume(
                     connections.jetstream,
@@ -161,7 +169,7 @@ async def wired(
         )
         removal = Removal(provider=provider, sandboxes=sandboxes, clock=utc_now)
         driver = LaunchDriver(
-            records=Records(launches, sandboxes, journal),
+            records=Records(launches, sandboxes, journal, settings.claim_ttl),
             provider=provider,
             configs=configs,
             preparation=preparation,
@@ -202,6 +210,7 @@ async def wired(
                 most_launches=settings.most_launches,
                 agent=settings.hermes,
                 clock=utc_now,
+                claim_ttl=settings.claim_ttl,
             ),
             pool=pool,
             lending=Lending(
@@ -214,16 +223,7 @@ async def wired(
                 most_leases=settings.most_turns,
                 clock=utc_now,
             ),
-            reconciliation=Reconciliation(
-                deployment_id=settings.deployment_id,
-                provider=provider,
-                sandboxes=sandboxes,
-                orphans=MongoOrphans(database[ORPHANS]),
-                preparation=preparation,
-                removal=removal,
-                grace=settings.orphan_grace,
-                clock=utc_now,
-            ),
+            reconciliation=reconciliation(settings, database, provider),
             erasing=Erasing(
                 sandboxes=sandboxes,
                 launches=launches,
@@ -239,8 +239,47 @@ async def wired(
                 removal=removal,
                 background=background,
                 clock=utc_now,
+                claim_ttl=settings.claim_ttl,
             ),
         )
+
+
+def reconciliation(
+    settings: Settings, database: mongo.Database, provider: DaytonaProvider
+) -> Reconciliation:
+    sandboxes = MongoSandboxes(database[SANDBOXES])
+    return Reconciliation(
+        deployment_id=settings.deployment_id,
+        provider=provider,
+        sandboxes=sandboxes,
+        orphans=MongoOrphans(database[ORPHANS]),
+        sealer=AesSealer(settings.key()),
+        removal=Removal(provider=provider, sandboxes=sandboxes, clock=utc_now),
+        grace=settings.orphan_grace,
+        clock=utc_now,
+    )
+
+
+async def reconcile(settings: Settings, write: Callable[[str], object], *, dry_run: bool) -> int:
+    """Compare once and print; 1 when the balance does not hold."""
+    client = mongo.open_client(settings.mongodb_uri.get_secret_value())
+    database = mongo.database_of(client, SERVICE)
+    api_key = settings.daytona_api_key.get_secret_value()
+    try:
+        async with open_daytona(settings.daytona_api_url, api_key) as sdk:
+            guard = PreviewGuard(settings.preview_domains)
+            work = reconciliation(settings, database, DaytonaProvider(sdk, guard))
+            survey = await work.survey()
+            for finding in survey.findings:
+                done = "" if dry_run else f"{'done' if await work.act(finding) else 'left'}: "
+                write(f"{done}{finding.remedy} {finding.sandbox_id}: {finding.detail}\n")
+    finally:
+        await client.close()
+    balance = survey.balance
+    write(
+        f"billed {balance.billed} = recorded {balance.recorded} + explained {balance.explained}\n"
+    )
+    return 0 if balance.unexplained == 0 else 1
 
 
 def reconciler(connections: Backbone, parts: Parts) -> Reconciler:

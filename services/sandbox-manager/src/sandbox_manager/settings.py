@@ -40,6 +40,7 @@ class Settings(SharedSettings):
     delete_after: timedelta = timedelta(days=7)
     tab_limit: timedelta = timedelta(hours=4)
     agent_start: timedelta = timedelta(seconds=60)
+    claim_ttl: timedelta = timedelta(seconds=30)
     orphan_grace: timedelta = timedelta(minutes=5)
     most_sandboxes: int = 1_000
     most_launches: int = 20

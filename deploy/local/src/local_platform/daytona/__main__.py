@@ -14,7 +14,7 @@ from local_platform.daytona.bubblewrap import HOME
 from local_platform.daytona.prepared import PreparationFailedError, PreparedRoots, exclusive
 from local_platform.daytona.settings import Settings
 
-SHUTDOWN_TIMEOUT_S = 2.0
+SHUTDOWN_TIMEOUT_S = 0.5
 UNISOLATED = "LOCAL_DAYTONA_ISOLATION=none: sandboxes are NOT isolated, skills act as you do."
 
 UNLINKED = """\

@@ -50,7 +50,6 @@ async def running(settings: Settings, roots: PreparedRoots) -> AsyncIterator[web
         sandboxes = Sandboxes(records, homes, planner, groups)
         await sandboxes.recover()
         events = Events(key, toolbox_url)
-        stack.push_async_callback(events.close)
         sandboxes.changed = events.changed
         stack.push_async_callback(sandboxes.close)
         await stack.enter_async_context(

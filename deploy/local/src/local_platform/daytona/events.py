@@ -25,6 +25,7 @@ class Events:
 
     def attach(self, app: web.Application) -> None:
         self._server.attach(app, socketio_path=PATH)
+        app.on_shutdown.append(self._close)
 
     def changed(self, sandbox: Sandbox, old: State) -> None:
         body = {
@@ -38,7 +39,10 @@ class Events:
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
 
-    async def close(self) -> None:
+    async def _close(self, _: web.Application) -> None:
+        """Before connections are waited for: listeners would hold the end up."""
+        for sid, _ in list(self._server.manager.get_participants("/", ORGANIZATION)):
+            await self._server.disconnect(sid)
         await self._server.shutdown()
 
     async def _connect(

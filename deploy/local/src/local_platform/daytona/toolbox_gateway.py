@@ -25,7 +25,7 @@ class ToolboxGateway:
         return [web.route("*", "/toolbox/{id}{rest:(/.*)?}", self.handle)]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        rest = "/" + (request.raw_path.split("/", 3) + [""])[3]
+        rest = "/" + [*request.raw_path.split("/", 3), ""][3]
         if not self._is_known(request, rest.partition("?")[0]):
             msg = "unauthorized: Invalid or expired credentials"
             raise UnauthorizedError(msg, source=PROXY)

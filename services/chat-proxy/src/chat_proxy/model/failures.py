@@ -1,6 +1,7 @@
 """Why a turn failed, from what the agent said: a table from its words to our codes."""
 
 import re
+from collections.abc import Iterable
 
 from common.contracts.sandbox import Failure
 from common.errors import ErrorCode
@@ -18,8 +19,13 @@ _BY_STATUS = {
     "429": ErrorCode.PROVIDER_RATE_LIMIT,
 }
 
-_BY_WORDS = (
+# More telling than the status they come with.
+_CLEAR_WORDS = (
     (re.compile(r"insufficient[_ ](quota|credit|balance|funds)", re.I), ErrorCode.PROVIDER_CREDIT),
+    (re.compile(r"limit of \d+ tokens a day is used up"), ErrorCode.QUOTA_EXCEEDED),
+)
+
+_WORDS = (
     (re.compile(r"no llm provider|api key", re.I), ErrorCode.PROVIDER_AUTH),
     (re.compile(r"rate limit", re.I), ErrorCode.PROVIDER_RATE_LIMIT),
     (
@@ -58,13 +64,14 @@ def explain(text: str, last_status: str = "") -> Failure:
 
 
 def code_of(text: str) -> ErrorCode | None:
+    """The code by the clearest words, else by the HTTP status named, else by any words."""
     status = _STATUS.search(text)
-    for words, code in _BY_WORDS[:1]:
-        if words.search(text) and status:
-            return code
-    if status:
-        return _BY_STATUS.get(status.group(1), ErrorCode.PROVIDER_ERROR)
-    return next((code for words, code in _BY_WORDS if words.search(text)), None)
+    by_status = _BY_STATUS.get(status.group(1), ErrorCode.PROVIDER_ERROR) if status else None
+    return _by_words(_CLEAR_WORDS, text) or by_status or _by_words(_WORDS, text)
+
+
+def _by_words(table: Iterable[tuple[re.Pattern[str], ErrorCode]], text: str) -> ErrorCode | None:
+    return next((code for words, code in table if words.search(text)), None)
 
 
 def _clean(text: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from common.errors import AppError
+from common.errors import AppError, GoneError
 
 from chat_proxy.errors import AgentUnknownError
 from chat_proxy.model.agent import AgentAddress
@@ -84,10 +84,14 @@ class AgentLink:
         return first_prompt(session.skill, content, self.skill_directory, text)
 
     async def renew(self) -> None:
-        if self._address is not None:
-            await self._outside.sandboxes.renew(
-                self._running.turn.owner_id, self._address.use_lease_id
-            )
+        """Prolong the use-lease, or get another where it ended while nobody could prolong it."""
+        if self._address is None:
+            return
+        turn, session = self._running.turn, self._running.session
+        try:
+            await self._outside.sandboxes.renew(turn.owner_id, self._address.use_lease_id)
+        except GoneError:
+            self._address = await self._outside.sandboxes.acquire(turn, session, verify=False)
 
     async def leave(self, *, ended: bool) -> None:
         """Give the use-lease back, and keep the connection for the next turn if this one ended."""

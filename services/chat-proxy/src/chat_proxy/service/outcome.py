@@ -21,6 +21,8 @@ _TYPED = frozenset(
         ErrorCode.SANDBOX_UNAVAILABLE,
         ErrorCode.SANDBOX_NOT_FOUND,
         ErrorCode.SANDBOX_BUSY,
+        ErrorCode.LAUNCH_NOT_READY,
+        ErrorCode.INSTALL_FAILED,
         ErrorCode.SESSION_NOT_FOUND,
         ErrorCode.QUOTA_EXCEEDED,
     }

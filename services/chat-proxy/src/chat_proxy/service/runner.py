@@ -168,7 +168,10 @@ class TurnRunner:
             self.turn, claim=stored.claim, stop_requested=stored.stop_requested
         )
         self._renewed_at = self._outside.clock()
-        await self._link.renew()
+        try:
+            await self._link.renew()
+        except AppError as exc:
+            logger.warning("the use-lease was not prolonged: %s", exc.detail)
 
     def _beyond_limits(self, conversation: Conversation) -> Outcome | None:
         limits = self._outside.limits

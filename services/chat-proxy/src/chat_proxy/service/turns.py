@@ -54,7 +54,7 @@ class TurnService:
             turn = await self._outside.turns.get(owner_id, session_id, turn_id)
             if turn.is_ended or not await self._is_closing(turn, deadline):
                 return to_turn(turn)
-            await asyncio.sleep(_CLOSING_WAIT_S)
+            await self._closed(turn)
 
     async def stop(self, request: TurnRequest) -> WireTurn:
         """Ask the turn to stop, wherever it runs; one that has ended stays as it is."""
@@ -100,6 +100,15 @@ class TurnService:
                     code=ErrorCode.TURN_RUNNING,
                     extra={"turn_id": other.id},
                 )
+            if other is not None:
+                await self._closed(other)
+
+    async def _closed(self, turn: Turn) -> None:
+        """Wait for a turn whose end was told and is being filed."""
+        runner = self._runners.of(turn.session_id)
+        if runner is not None and runner.turn.id == turn.id:
+            await runner.done.wait()
+        else:
             await asyncio.sleep(_CLOSING_WAIT_S)
 
     async def _is_closing(self, turn: Turn, deadline: datetime) -> bool:

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from common.errors import NotFoundError, UnavailableError
 from common.messaging.connection import connect
 from common.messaging.journal import Journal
 from common.messaging.rpc import RpcClient, RpcServer
+from common.messaging.streams import ensure_streams
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone
 from common.testing.servers import free_port
@@ -172,17 +173,26 @@ _SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture
-async def platform(
-    nats_url: str, nats_connection: Client, mongodb_uri: str, neighbours: Any
-) -> AsyncIterator[Platform]:
+async def platform(nats_url: str, mongodb_uri: str, neighbours: Any) -> AsyncIterator[Platform]:
+    async with a_platform(nats_url, mongodb_uri, neighbours) as own:
+        yield own
+
+
+@pytest.fixture
+def make_platform() -> Callable[[str, str, Any], AbstractAsyncContextManager[Platform]]:
+    return a_platform
+
+
+@asynccontextmanager
+async def a_platform(nats_url: str, mongodb_uri: str, neighbours: Any) -> AsyncIterator[Platform]:
+    caller = await connect(nats_url, "test")
+    await ensure_streams(caller.jetstream())
     client = mongo.open_client(mongodb_uri)
     database = mongo.database_of(client, "chat-proxy")
     await client.drop_database(database.name)
     await mongo.ensure_indexes(database, collections.INDEXES)
-    journal = Journal(nats_connection, nats_connection.jetstream())
-    own = Platform(
-        nats_url, database, neighbours, RpcClient(nats_connection), journal, mongodb_uri
-    )
+    journal = Journal(caller, caller.jetstream())
+    own = Platform(nats_url, database, neighbours, RpcClient(caller), journal, mongodb_uri)
     yield own
     for spawned in own.spawned:
         with contextlib.suppress(ProcessLookupError):
@@ -191,3 +201,4 @@ async def platform(
     for process in own.processes:
         await process.stop()
     await client.close()
+    await caller.close()

@@ -3,8 +3,8 @@
 The gateway answers HTTP before NATS is there: until then every call says so.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -30,20 +30,19 @@ class Bus:
 
     def __init__(self) -> None:
         self._connected: _Connected | None = None
-        self._lifetime = AsyncExitStack()
 
-    async def connect(self, url: str) -> None:
-        """Waits for a server that is not up yet."""
+    async def hold(self, url: str) -> None:
+        """Connect, waiting for a server that is not up yet, and stay so until cancelled."""
         connection = await bus.connect(url, "gateway")
-        self._lifetime.push_async_callback(connection.close)
         self._connected = _Connected(
             rpc=RpcClient(connection),
             journal=Journal(connection, connection.jetstream()),
             ping=partial(bus.ping, connection),
         )
-
-    async def close(self) -> None:
-        await self._lifetime.aclose()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await connection.close()
 
     async def call(
         self, rpc: Rpc[RequestT, ReplyT], request: RequestT, *, within: timedelta | None = None

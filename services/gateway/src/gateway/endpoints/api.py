@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from gateway.endpoints import (
     caller,
+    health,
     launches,
     owner_settings,
     problems,
@@ -30,6 +31,6 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(api)
-    for module in (caller, skills, launches, sandbox, sessions, owner_settings):
+    for module in (health, caller, skills, launches, sandbox, sessions, owner_settings):
         api.include_router(module.router)
     return api

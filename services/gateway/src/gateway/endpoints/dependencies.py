@@ -1,9 +1,11 @@
 """What routes ask for: the caller's owner id, the services, a place in a journal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
+from common.health import Check
 from fastapi import Depends, Header, Query, Request
 
 from gateway.endpoints.event_stream import MOST_AFTER, resume_from
@@ -32,6 +34,7 @@ class Edge:
     owners: Owners
     auth: str
     keepalive: timedelta
+    checks: Mapping[str, Check]
     example_skills: tuple[str, ...] = ()
     local_issuer: Issuer | None = None
 

@@ -95,7 +95,7 @@ def render_config(
         "security": {"tirith_enabled": False, "allow_lazy_installs": False},
         "gateway": {"respawn_storm": {"max_starts": 0}},
     }
-    text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=10_000)
+    text: str = yaml.safe_dump(config, sort_keys=False, width=10_000)
     if yaml.safe_load(text) != config:
         message = "config.yaml does not read back as written"
         raise ValueError(message)

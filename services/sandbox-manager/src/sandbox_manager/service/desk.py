@@ -18,7 +18,7 @@ from common.contracts.events import (
     TrialRecorded,
 )
 from common.contracts.sandbox import Failure, LaunchState, PhaseName, Receipt
-from common.errors import AppError, ConflictError, ErrorCode
+from common.errors import AppError, ConflictError, ErrorCode, RateLimitedError
 
 from sandbox_manager.errors import ClaimLostError, ProviderUnavailableError
 from sandbox_manager.model.directory import skill_path
@@ -33,6 +33,8 @@ ValueT = TypeVar("ValueT")
 CLAIM_TTL = timedelta(seconds=30)
 _TRIES = 4
 _FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE = timedelta(seconds=60)
+_OUTAGES = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED})
 
 
 class LaunchCancelledError(ConflictError):
@@ -48,6 +50,7 @@ class Records:
     launches: Launches
     sandboxes: Sandboxes
     journal: LaunchJournal
+    claim_ttl: timedelta = CLAIM_TTL
 
 
 class Desk:
@@ -65,6 +68,7 @@ class Desk:
         self._launches = records.launches
         self._sandboxes = records.sandboxes
         self._journal = records.journal
+        self.claim_ttl = records.claim_ttl
         self._probe = probe
         self._writing = asyncio.Lock()
         self._is_closing = False
@@ -118,7 +122,7 @@ class Desk:
 
     async def renew(self) -> None:
         """Keep claim and holds for another while."""
-        until = self.clock() + CLAIM_TTL
+        until = self.clock() + self.claim_ttl
         await self.write(lambda launch: launch.renewed(until))
         await self._sandboxes.apply(
             self.owner_id, lambda sandbox: sandbox.renewed_holds(self.right, until)
@@ -149,22 +153,35 @@ class Desk:
         await self.write(lambda launch: launch.phase_completed(name, self.clock(), detail))
 
     async def step(self, name: str, call: Callable[[], Awaitable[ValueT]]) -> ValueT:
-        """Do one step, again while the provider does not answer: every step may be done twice."""
+        """Do one step, again while somebody does not answer: every step may be done twice."""
         await self._probe.at(name, "before")
-        value = await self._persistently(call)
+        value = await self.persistently(call)
         await self._probe.at(name, "after")
         return value
 
-    async def _persistently(self, call: Callable[[], Awaitable[ValueT]]) -> ValueT:
+    async def persistently(self, call: Callable[[], Awaitable[ValueT]]) -> ValueT:
+        """Call again after a while where that may help: an outage, or a provider that names the
+        time to come back.
+        """
         for attempt in range(_TRIES - 1):
             try:
                 return await call()
-            except ProviderUnavailableError as exc:
-                logger.warning(
-                    "launch %s: the provider does not answer: %s", self._launch.id, exc.detail
-                )
-                await self.sleep(_FIRST_PAUSE_S * 3**attempt)
+            except AppError as exc:
+                pause_s = self._pause_s(exc, attempt)
+                if pause_s is None:
+                    raise
+                logger.warning("launch %s: %s", self._launch.id, exc.detail)
+                if isinstance(exc, RateLimitedError):
+                    await self.notice(f"{exc.detail}; going on in {pause_s:.0f} s")
+                await self.sleep(pause_s)
         return await call()
+
+    def _pause_s(self, exc: AppError, attempt: int) -> float | None:
+        if isinstance(exc, RateLimitedError) and exc.retry_at is not None:
+            wait = exc.retry_at - self.clock()
+            return max(wait.total_seconds(), 1.0) if wait <= _LONGEST_PAUSE else None
+        is_outage = isinstance(exc, ProviderUnavailableError) or exc.code in _OUTAGES
+        return _FIRST_PAUSE_S * 3**attempt if is_outage else None
 
     async def end(
         self, state: LaunchState, *, error: Failure | None = None, receipt: Receipt | None = None

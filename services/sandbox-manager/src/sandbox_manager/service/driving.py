@@ -28,6 +28,7 @@ from sandbox_manager.errors import (
     InstallFailedError,
     SandboxGoneError,
     SandboxStoppedError,
+    StoreUnavailableError,
 )
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.plan import PATHS, Create, Install, Instant, Wait, plan
@@ -61,7 +62,6 @@ class LaunchDriver:
     agent: str
     clock: Clock
     probe: StepProbe
-    renew_every: timedelta = timedelta(seconds=10)
     sleep: Sleep = asyncio.sleep
     _hints: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -79,6 +79,8 @@ class LaunchDriver:
             await self._claimed(desk)
         except ClaimLostError:
             logger.info("launch %s: another worker drives it now", launch.id)
+        except StoreUnavailableError as exc:
+            logger.warning("launch %s: left to the next worker: %s", launch.id, exc.detail)
         except asyncio.CancelledError:
             await asyncio.shield(desk.give_back(self.clock()))
             raise
@@ -108,9 +110,10 @@ class LaunchDriver:
     async def _renew(self, desk: Desk) -> None:
         """Also where a cancellation is noticed: at once when it came to this process."""
         hint = self._hints.setdefault(desk.launch.id, asyncio.Event())
+        pause_s = (desk.claim_ttl / 3).total_seconds()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(hint.wait(), self.renew_every.total_seconds())
+                await asyncio.wait_for(hint.wait(), pause_s)
             hint.clear()
             await desk.renew()
 
@@ -136,7 +139,7 @@ class LaunchDriver:
         launch, sandbox = desk.launch, await desk.sandbox()
         if sandbox.lock is not None and sandbox.lock.holder == launch.id:
             return await self._create(desk)
-        facts = await self.configs.facts(launch.owner_id)
+        facts = await desk.persistently(lambda: self.configs.facts(launch.owner_id))
         wanted = self.configs.wanted_for(facts, sandbox, launch)
         step = plan(sandbox, launch.skill, wanted.config_hash, self.clock())
         if not isinstance(step, Create):
@@ -167,7 +170,7 @@ class LaunchDriver:
             message = "no progress for five minutes"
             raise CreateFailedError(message, code=ErrorCode.CREATE_LOCK_STALE)
         await self._tell_path(desk, LaunchPath.CREATE)
-        facts = await self.configs.facts(desk.owner_id)
+        facts = await desk.persistently(lambda: self.configs.facts(desk.owner_id))
         wanted = self.configs.wanted_for(facts, sandbox, desk.launch)
         try:
             async with asyncio.timeout(STALE_LOCK.total_seconds()):

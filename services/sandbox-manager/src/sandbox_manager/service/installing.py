@@ -11,7 +11,7 @@ from sandbox_manager.model.sandbox import AGENT_SLOT, RUNNABLE, Sandbox
 from sandbox_manager.model.steps import Step
 from sandbox_manager.service.caring import AgentCare
 from sandbox_manager.service.configuring import Configs, Wanted
-from sandbox_manager.service.desk import CLAIM_TTL, Desk, together
+from sandbox_manager.service.desk import Desk, together
 from sandbox_manager.service.preparing import Preparation, RelayToken
 
 _HOLD_WAIT = timedelta(seconds=60)
@@ -120,7 +120,7 @@ class Installation:
         await self._care.restarted(sandbox, desk.right, wanted, desk.step)
 
     async def _wanted(self, desk: Desk, sandbox: Sandbox) -> Wanted:
-        facts = await self._configs.facts(desk.owner_id)
+        facts = await desk.persistently(lambda: self._configs.facts(desk.owner_id))
         return self._configs.wanted_for(facts, sandbox, desk.launch)
 
     async def _hold(self, desk: Desk, name: str) -> Sandbox:
@@ -141,4 +141,4 @@ class Installation:
     @staticmethod
     def _held(desk: Desk, record: Sandbox, name: str) -> Sandbox | None:
         now = desk.clock()
-        return record.held(name, desk.right, now=now, until=now + CLAIM_TTL)
+        return record.held(name, desk.right, now=now, until=now + desk.claim_ttl)

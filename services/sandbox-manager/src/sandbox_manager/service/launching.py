@@ -55,6 +55,7 @@ class Launching:
     most_launches: int
     agent: str
     clock: Clock
+    claim_ttl: timedelta = CLAIM_TTL
 
     async def start(self, request: wire.StartLaunch) -> Launch:
         """Begin a launch, or give the one that already answers this request.
@@ -114,16 +115,12 @@ class Launching:
         """What `ref` means now, or exactly what was previewed if it is the same skill."""
         if request.digest is None:
             return await self.skills.resolve(request.ref)
-        try:
-            current = await self.skills.resolve(request.ref)
-        except UnavailableError:
-            pinned = await self.skills.get(request.digest)
-            if pinned.ref != request.ref:
-                raise
+        pinned = await self.skills.get(request.digest)
+        if pinned.ref == request.ref:
             return pinned
+        current = await self.skills.resolve(request.ref)
         if current.digest == request.digest:
             return current
-        pinned = await self.skills.get(request.digest)
         if _identity(pinned) != _identity(current):
             message = "the digest belongs to another skill than the reference"
             raise InvalidError(message)
@@ -169,7 +166,7 @@ class Launching:
             verdict=skill.report.verdict,
             asked_by=(asked or AskedBy(key=launch_id),),
             running_key=running_key(request.owner_id, launched),
-            claim=Claim(worker=self.worker, token=1, until=self.clock() + CLAIM_TTL),
+            claim=Claim(worker=self.worker, token=1, until=self.clock() + self.claim_ttl),
             created_at=begun,
         )
 

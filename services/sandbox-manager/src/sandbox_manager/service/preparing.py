@@ -69,8 +69,7 @@ class Preparation:
     sleep: Sleep = asyncio.sleep
 
     def new_agent_token(self, owner_id: str) -> str:
-        """A fresh token for the agent, sealed."""
-        return self.sealer.seal(secrets.token_urlsafe(32), owner_id=owner_id, field=AGENT_TOKEN)
+        return new_agent_token(self.sealer, owner_id)
 
     def agent_token(self, sandbox: Sandbox) -> str:
         if sandbox.sealed_agent_token is None:
@@ -184,6 +183,11 @@ class Preparation:
             message = "the files in the sandbox are not the skill that was asked"
             raise InstallFailedError(message)
         return Installed(skill=launch.skill, variables=launch.variables, installed_at=self.clock())
+
+
+def new_agent_token(sealer: Sealer, owner_id: str) -> str:
+    """A fresh token for the agent, sealed."""
+    return sealer.seal(secrets.token_urlsafe(32), owner_id=owner_id, field=AGENT_TOKEN)
 
 
 def _id(sandbox: Sandbox) -> str:

@@ -33,9 +33,9 @@ from sandbox_manager.model.provided import (
     ProvidedState,
 )
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports import Orphans, Sandboxes, SandboxProvider
+from sandbox_manager.ports import Orphans, Sandboxes, SandboxProvider, Sealer
 from sandbox_manager.service.creating import sandbox_event
-from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.preparing import new_agent_token
 from sandbox_manager.service.removing import Removal
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Reconciliation:
     provider: SandboxProvider
     sandboxes: Sandboxes
     orphans: Orphans
-    preparation: Preparation
+    sealer: Sealer
     removal: Removal
     grace: timedelta
     clock: Clock
@@ -152,7 +152,7 @@ class Reconciliation:
         found = await self.provider.find(finding.sandbox_id)
         if found is None or found.state is not ProvidedState.STOPPED:
             return
-        token = self.preparation.new_agent_token(finding.owner_id)
+        token = new_agent_token(self.sealer, finding.owner_id)
         now = self.clock()
         await self.sandboxes.apply(
             finding.owner_id,

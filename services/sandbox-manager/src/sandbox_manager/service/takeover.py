@@ -31,6 +31,7 @@ class Takeover:
     removal: Removal
     background: Background
     clock: Clock
+    claim_ttl: timedelta = CLAIM_TTL
 
     async def claim_due(self) -> int:
         """Go on with launches whose claim ran out; how many."""
@@ -57,7 +58,7 @@ class Takeover:
     def _claimed(self, launch: Launch) -> Launch | None:
         """None when another worker was faster."""
         now = self.clock()
-        return launch.claimed(self.worker, now + CLAIM_TTL) if launch.is_due(now) else None
+        return launch.claimed(self.worker, now + self.claim_ttl) if launch.is_due(now) else None
 
     async def _break(self, owner_id: str, launch_id: str) -> None:
         """The launch that made no progress fails; its worker, should it wake up, cannot write."""

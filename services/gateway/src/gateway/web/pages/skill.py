@@ -3,9 +3,11 @@ starts nothing.
 """
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
+from common.clock import utc_now
 from common.contracts.keys import (
     GET_SETTINGS,
     LIST_SECRETS,
@@ -43,6 +45,9 @@ from gateway.web.paths import REPOSITORY, SKILL
 from gateway.web.rendering import macro, page, skill_url
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+# A launch that has just ended goes on into the chat; an old one is looked at.
+_FRESH = timedelta(minutes=1)
 
 
 class Asked(BaseModel):
@@ -175,8 +180,9 @@ def _watched(launched: Launch, context: dict[str, Any]) -> Markup:
         "here": context["here"],
         "key": new_id("key"),
     }
+    is_fresh = launched.ended_at is not None and utc_now() - launched.ended_at < _FRESH
     watched = macro("_launch.html", "watched")
-    return watched(progress_of(launched), launched.id, context["here"], retry)
+    return watched(progress_of(launched), launched.id, context["here"], retry, is_fresh)
 
 
 def progress_of(launched: Launch) -> Progress:

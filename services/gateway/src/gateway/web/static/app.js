@@ -73,13 +73,18 @@
 
   // A launch that is over: into the chat, or show the way on.
   const openChat = $("#open-chat");
+  const enter = () => {
+    // Going back leads to the skill, not here, where one would be sent on again.
+    history.replaceState(null, "", $("#cancel-launch input[name=here]").value);
+    openChat.requestSubmit();
+  };
   document.addEventListener("over", (event) => {
     const { state } = JSON.parse(event.detail.data);
     $("#cancel-launch").hidden = true;
-    if (state === "ready") openChat.requestSubmit();
+    if (state === "ready") enter();
     else $("#retry-launch").hidden = false;
   });
-  if (openChat && "open" in openChat.dataset) openChat.requestSubmit();
+  if (openChat && "open" in openChat.dataset) enter();
 
   // Streams that are cut come back by themselves; say so while they are away.
   const lost = $("#lost");

@@ -9,7 +9,12 @@ from common.outbox import OUTBOX_INDEX
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from sandbox_manager.adapters.mongo.records import NOTHING_WAITS, Versioned, to_document
+from sandbox_manager.adapters.mongo.records import (
+    NOTHING_WAITS,
+    Versioned,
+    store_errors,
+    to_document,
+)
 from sandbox_manager.model.launch import RUNNING_STATES, AskedBy, Launch
 from sandbox_manager.ports import LaunchChange, Launches
 
@@ -31,6 +36,7 @@ class MongoLaunches(Launches):
         self._collection = collection
         self._versioned = Versioned(collection, to_launch, "launch")
 
+    @store_errors
     async def add(self, launch: Launch, *, events: Sequence[OutgoingEvent]) -> Launch | None:
         document = to_document(launch)
         document["outbox"] = [event.model_dump() for event in events]
@@ -40,15 +46,19 @@ class MongoLaunches(Launches):
             return None
         return launch
 
+    @store_errors
     async def get(self, launch_id: str) -> Launch | None:
         return await self._one({"_id": launch_id})
 
+    @store_errors
     async def running(self, running_key: str) -> Launch | None:
         return await self._one({"running_key": running_key})
 
+    @store_errors
     async def asked(self, asked: AskedBy) -> Launch | None:
         return await self._one({"asked_by.key": asked.key})
 
+    @store_errors
     async def apply(
         self,
         launch_id: str,
@@ -62,21 +72,25 @@ class MongoLaunches(Launches):
 
         return await self._versioned.apply(known, read, change, events)
 
+    @store_errors
     async def due(self, now: datetime, limit: int) -> Sequence[Launch]:
         wanted = {"state": _RUNNING, "claim.until": {"$lte": now}}
         cursor = self._collection.find(wanted).sort("claim.until", ASCENDING).limit(limit)
         return [to_launch(document) async for document in cursor]
 
+    @store_errors
     async def count_running(self, owner_id: str) -> int:
         # The keys of running launches begin with their owner, those of ended ones do not.
         mine = {"$gte": f"{owner_id}:", "$lt": f"{owner_id};"}
         return await self._collection.count_documents({"running_key": mine})
 
+    @store_errors
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
         mine = self._collection.find({"owner_id": owner_id}, _WITHOUT_JOURNAL)
         cursor = mine.sort("created_at", DESCENDING)
         return [to_launch(document) async for document in cursor.limit(limit)]
 
+    @store_errors
     async def forget(self, owner_id: str) -> bool:
         await self._collection.delete_many({"owner_id": owner_id, **NOTHING_WAITS})
         return await self._collection.find_one({"owner_id": owner_id}, {"_id": 1}) is None

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from common.mongo import Collection
 from pymongo.errors import DuplicateKeyError
 
+from sandbox_manager.adapters.mongo.records import store_errors
 from sandbox_manager.ports import Acknowledgements, Leadership, Orphans
 
 ACKNOWLEDGEMENTS = "acknowledgements"
@@ -19,6 +20,7 @@ class MongoAcknowledgements(Acknowledgements):
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
 
+    @store_errors
     async def add(self, owner_id: str, digest: str, now: datetime) -> None:
         await self._collection.update_one(
             {"_id": f"{owner_id}:{digest}"},
@@ -26,10 +28,12 @@ class MongoAcknowledgements(Acknowledgements):
             upsert=True,
         )
 
+    @store_errors
     async def has(self, owner_id: str, digest: str) -> bool:
         found = await self._collection.find_one({"_id": f"{owner_id}:{digest}"}, {"_id": 1})
         return found is not None
 
+    @store_errors
     async def forget(self, owner_id: str) -> None:
         await self._collection.delete_many({"owner_id": owner_id})
 
@@ -38,6 +42,7 @@ class MongoOrphans(Orphans):
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
 
+    @store_errors
     async def seen(self, sandbox_id: str, now: datetime) -> datetime:
         await self._collection.update_one(
             {"_id": sandbox_id}, {"$setOnInsert": {"since": now}}, upsert=True
@@ -46,6 +51,7 @@ class MongoOrphans(Orphans):
         since = document["since"] if document is not None else now
         return since if isinstance(since, datetime) else now
 
+    @store_errors
     async def forget_others(self, sandbox_ids: Sequence[str]) -> None:
         await self._collection.delete_many({"_id": {"$nin": list(sandbox_ids)}})
 
@@ -60,6 +66,7 @@ class MongoLeadership(Leadership):
         self._worker = worker
         self._ttl = ttl
 
+    @store_errors
     async def is_leader(self, now: datetime) -> bool:
         mine_or_free = {"$or": [{"holder": self._worker}, {"until": {"$lte": now}}]}
         try:

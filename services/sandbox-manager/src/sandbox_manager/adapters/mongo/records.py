@@ -1,15 +1,18 @@
 """Storing what a pure function makes of a record, if nobody wrote in between."""
 
 import asyncio
+import functools
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar, cast
 
 from common.contracts.events import OutgoingEvent
 from common.errors import UnavailableError
 from common.mongo import Collection, Document
 from common.outbox import waiting
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from sandbox_manager.errors import StoreUnavailableError
 from sandbox_manager.model.sandbox import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -19,6 +22,25 @@ NOTHING_WAITS: Document = {"outbox.0": {"$exists": False}}
 
 _TRIES = 60
 _LONGEST_PAUSE_S = 0.05
+
+
+CallT = TypeVar("CallT", bound=Callable[..., Awaitable[Any]])
+
+
+def store_errors(call: CallT) -> CallT:
+    """Raise the store's outages as ours; the driver itself has tried a second time before."""
+
+    @functools.wraps(call)
+    async def mapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await call(*args, **kwargs)
+        except DuplicateKeyError:
+            raise
+        except PyMongoError as exc:
+            message = "the store does not answer"
+            raise StoreUnavailableError(message) from exc
+
+    return cast(CallT, mapped)
 
 
 class Versioned(Generic[RecordT]):

@@ -10,7 +10,12 @@ from common.outbox import OUTBOX_INDEX
 from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
-from sandbox_manager.adapters.mongo.records import NOTHING_WAITS, Versioned, to_document
+from sandbox_manager.adapters.mongo.records import (
+    NOTHING_WAITS,
+    Versioned,
+    store_errors,
+    to_document,
+)
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports import SandboxChange, Sandboxes
 
@@ -29,10 +34,12 @@ class MongoSandboxes(Sandboxes):
         self._collection = collection
         self._versioned = Versioned(collection, to_sandbox, "sandbox")
 
+    @store_errors
     async def get(self, owner_id: str) -> Sandbox:
         document = await self._collection.find_one({"_id": owner_id})
         return to_sandbox(document) if document is not None else Sandbox(owner_id=owner_id)
 
+    @store_errors
     async def apply(
         self,
         owner_id: str,
@@ -46,17 +53,21 @@ class MongoSandboxes(Sandboxes):
 
         return await self._versioned.apply(known, read, change, [event] if event else [])
 
+    @store_errors
     async def by_relay_token(self, sha256: str) -> Sandbox | None:
         document = await self._collection.find_one({"relay_tokens": sha256})
         return to_sandbox(document) if document is not None else None
 
+    @store_errors
     async def forget(self, owner_id: str) -> bool:
         await self._collection.delete_one({"_id": owner_id, **NOTHING_WAITS})
         return await self._collection.find_one({"_id": owner_id}, {"_id": 1}) is None
 
+    @store_errors
     async def existing(self) -> Sequence[Sandbox]:
         return [to_sandbox(document) async for document in self._collection.find(_EXISTING)]
 
+    @store_errors
     async def count_existing(self) -> int:
         return await self._collection.count_documents(_EXISTING)
 

@@ -1,0 +1,378 @@
+"""The stores' contracts, on MongoDB and on the fakes that the unit tests trust."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from chat_proxy.adapters.mongo import collections
+from chat_proxy.adapters.mongo.answers import MongoAnswers
+from chat_proxy.adapters.mongo.approvals import MongoApprovals
+from chat_proxy.adapters.mongo.sessions import MongoSessions
+from chat_proxy.adapters.mongo.turns import MongoTurns
+from chat_proxy.model.approval import Approval
+from chat_proxy.model.journal import Answer, Entry
+from chat_proxy.model.session import ChatSession
+from chat_proxy.model.turn import Turn
+from common import mongo
+from common.contracts.chat import ApprovalChoice, ApprovalState, TurnState
+from common.contracts.events import OutgoingEvent
+from common.contracts.sandbox import LaunchSkill
+from common.errors import NotFoundError, StaleFenceError
+from common.ids import new_id
+from common.testing.fakes import START
+
+OWNER = "own_" + "1" * 20
+LATER = START + timedelta(seconds=31)
+
+
+def event() -> OutgoingEvent:
+    return OutgoingEvent(id=new_id("evt"), subject="evt.test.happened.v1", body={})
+
+
+@dataclass
+class MongoStores:
+    sessions: MongoSessions
+    turns: MongoTurns
+    answers: MongoAnswers
+    approvals: MongoApprovals
+
+
+@pytest.fixture
+async def mongo_stores(database: mongo.Database) -> MongoStores:
+    await mongo.ensure_indexes(database, collections.INDEXES)
+    return MongoStores(
+        MongoSessions(database),
+        MongoTurns(database),
+        MongoAnswers(database),
+        MongoApprovals(database),
+    )
+
+
+@pytest.fixture(params=["fake", "mongo"])
+def store(request: pytest.FixtureRequest, stores: Any, mongo_stores: MongoStores) -> Any:
+    return stores if request.param == "fake" else mongo_stores
+
+
+@pytest.fixture
+def session(skill: LaunchSkill, turn: Turn) -> ChatSession:
+    return ChatSession(
+        id=turn.session_id,
+        owner_id=turn.owner_id,
+        launch_id="lau_1",
+        skill=skill,
+        title="count-words",
+        created_at=START,
+        updated_at=START,
+    )
+
+
+@pytest.fixture
+def approval(turn: Turn, skill: LaunchSkill) -> Approval:
+    return Approval(
+        id=new_id("apr"),
+        session_id=turn.session_id,
+        turn_id=turn.id,
+        owner_id=turn.owner_id,
+        skill_digest=skill.digest,
+        command="rm -rf x",
+        rules=("recursive delete",),
+        choices=tuple(ApprovalChoice),
+        asked_at=START,
+        expires_at=LATER,
+        call_id="c1",
+    )
+
+
+def entry(seq: int, text: str, type_: str = "text", **fields: Any) -> Entry:
+    return Entry(seq, START, "tur_" + "1" * 20, type_, {"text": text, **fields})
+
+
+class TestTurns:
+    async def test_of_many_at_once_one_starts(self, store: Any, turn: Turn) -> None:
+        turns = [replace(turn, id=new_id("tur")) for _ in range(10)]
+
+        started = await asyncio.gather(
+            *(store.turns.start(one, idempotency_key=None, emit=event()) for one in turns)
+        )
+
+        assert len([one for one in started if one is not None]) == 1
+        assert await store.turns.active(turn.session_id) in turns
+        assert await store.turns.count_active(turn.owner_id) == 1
+
+    async def test_a_key_gives_the_turn_it_made(self, store: Any, turn: Turn) -> None:
+        await store.turns.start(turn, idempotency_key="k", emit=event())
+        again = replace(turn, id=new_id("tur"))
+
+        assert await store.turns.start(again, idempotency_key="k", emit=event()) == turn
+
+    async def test_after_the_end_another_may_start(self, store: Any, turn: Turn) -> None:
+        await store.turns.start(turn, idempotency_key=None, emit=event())
+        ended = turn.ended(TurnState.COMPLETED, at=START)
+        await store.turns.save(ended, emit=event())
+        following = replace(turn, id=new_id("tur"))
+
+        assert await store.turns.start(following, idempotency_key=None, emit=event())
+        assert await store.turns.get(turn.owner_id, turn.session_id, turn.id) == ended
+        with pytest.raises(StaleFenceError):
+            await store.turns.save(turn)
+
+    async def test_a_claim_that_ran_out_is_taken_once(self, store: Any, turn: Turn) -> None:
+        await store.turns.start(turn, idempotency_key=None, emit=event())
+
+        assert await store.turns.claim_due("prc_2", START, here=(), limit=9) == []
+        [taken] = await store.turns.claim_due("prc_2", LATER, here=(), limit=9)
+        assert await store.turns.claim_due("prc_3", LATER, here=(), limit=9) == []
+
+        assert (taken.claim.holder, taken.claim.fence) == ("prc_2", 2)
+        for write in (store.turns.save(turn), store.turns.renew(turn, LATER)):
+            with pytest.raises(StaleFenceError):
+                await write
+
+    async def test_what_runs_here_is_not_taken_over(self, store: Any, turn: Turn) -> None:
+        await store.turns.start(turn, idempotency_key=None, emit=event())
+
+        assert await store.turns.claim_due("prc_2", LATER, here={turn.id}, limit=9) == []
+
+    async def test_renewing_reads_that_a_stop_was_asked(self, store: Any, turn: Turn) -> None:
+        await store.turns.start(turn, idempotency_key=None, emit=event())
+        await store.turns.request_stop(turn)
+
+        renewed = await store.turns.renew(turn, LATER)
+
+        assert renewed.stop_requested
+        assert renewed.claim.covers(LATER)
+
+    async def test_a_claim_given_back_is_due(self, store: Any, turn: Turn) -> None:
+        await store.turns.start(turn, idempotency_key=None, emit=event())
+        await store.turns.give_back(turn, START)
+
+        assert len(await store.turns.claim_due("prc_2", START, here=(), limit=9)) == 1
+
+    async def test_a_stranger_sees_none(self, store: Any, turn: Turn) -> None:
+        await store.turns.start(turn, idempotency_key=None, emit=event())
+
+        with pytest.raises(NotFoundError):
+            await store.turns.get("own_" + "2" * 20, turn.session_id, turn.id)
+
+
+class TestAnswers:
+    async def test_it_grows_and_is_read_back_exactly(self, store: Any, turn: Turn) -> None:
+        answer = Answer(turn.id)
+        steps = [
+            [entry(1, "go", "turn.started"), entry(2, "Hel")],
+            [entry(3, "lo, ")],
+            [entry(4, "", "tool.started", call_id="c", arguments={"a.b": {"$x": 2**70}})],
+            [entry(5, "Welt ✓"), entry(6, "!")],
+        ]
+        for step in steps:
+            for one in step:
+                answer.add(one)
+            await store.answers.save(turn, answer)
+
+        [stored] = [one async for one in store.answers.after(turn.session_id, 0)]
+        for number in range(7):
+            assert stored.after(number) == answer.after(number)
+        assert stored.is_stored
+
+    async def test_only_answers_with_more_are_given(self, store: Any, turn: Turn) -> None:
+        answer = Answer(turn.id)
+        answer.add(entry(1, "go", "turn.started"))
+        await store.answers.save(turn, answer)
+
+        assert len([one async for one in store.answers.after(turn.session_id, 0)]) == 1
+        assert [one async for one in store.answers.after(turn.session_id, 1)] == []
+
+    async def test_an_end_is_seen(self, store: Any, turn: Turn) -> None:
+        answer = Answer(turn.id)
+        answer.add(entry(1, "", "turn.ended"))
+
+        assert not await store.answers.is_ended(turn.id)
+        await store.answers.save(turn, answer)
+        assert await store.answers.is_ended(turn.id)
+
+
+class TestFencedAnswers:
+    async def test_who_was_fenced_out_writes_no_more(
+        self, mongo_stores: MongoStores, turn: Turn
+    ) -> None:
+        former = Answer(turn.id)
+        former.add(entry(1, "go", "turn.started"))
+        await mongo_stores.answers.save(turn, former)
+        successor = replace(turn, claim=replace(turn.claim, fence=2))
+
+        taken = await mongo_stores.answers.take(successor)
+        former.add(entry(2, "late"))
+
+        assert taken.seq == 1
+        with pytest.raises(StaleFenceError):
+            await mongo_stores.answers.save(turn, former)
+
+    async def test_a_former_writers_first_words_are_overwritten(
+        self, mongo_stores: MongoStores, turn: Turn
+    ) -> None:
+        successor = replace(turn, claim=replace(turn.claim, fence=2))
+        taken = await mongo_stores.answers.take(successor)
+        former = Answer(turn.id)
+        former.add(entry(1, "go", "turn.started"))
+        await mongo_stores.answers.save(turn, former)
+
+        taken.add(entry(1, "go on", "turn.started"))
+        await mongo_stores.answers.save(successor, taken)
+
+        [stored] = await mongo_stores.answers.of_session(turn.session_id)
+        assert stored.segments[0].fields["text"] == "go on"
+
+
+class TestSessions:
+    async def test_a_key_gives_the_session_it_made(self, store: Any, session: ChatSession) -> None:
+        await store.sessions.create(session, idempotency_key="k", emit=event())
+        again = replace(session, id=new_id("ses"))
+
+        created = await store.sessions.create(again, idempotency_key="k", emit=event())
+
+        assert created == session
+
+    async def test_a_turn_is_named_while_it_runs(
+        self, store: Any, session: ChatSession, turn: Turn
+    ) -> None:
+        await store.sessions.create(session, idempotency_key=None, emit=event())
+
+        begun = await store.sessions.begin_turn(turn, title="Go", words=["go"], at=LATER)
+        await store.sessions.end_turn(turn, last_seq=7, words=["done"], at=LATER)
+
+        assert begun is not None
+        assert (begun.turn_id, begun.title) == (turn.id, "Go")
+        ended = await store.sessions.get(session.owner_id, session.id)
+        assert (ended.turn_id, ended.last_seq, ended.title) == (None, 7, "Go")
+
+    async def test_a_deleted_one_is_nobodys(
+        self, store: Any, session: ChatSession, turn: Turn
+    ) -> None:
+        await store.sessions.create(session, idempotency_key=None, emit=event())
+        await store.sessions.delete(session.owner_id, session.id, emit=event())
+
+        with pytest.raises(NotFoundError):
+            await store.sessions.get(session.owner_id, session.id)
+        assert await store.sessions.begin_turn(turn, title="", words=[], at=LATER) is None
+
+
+class TestSearch:
+    async def test_every_word_must_be_there_and_the_last_may_be_begun(
+        self, mongo_stores: MongoStores, session: ChatSession, turn: Turn
+    ) -> None:
+        sessions = mongo_stores.sessions
+        await sessions.create(session, idempotency_key=None, emit=event())
+        await sessions.begin_turn(turn, title="Go", words=["hello", "world"], at=LATER)
+
+        for words, found in (
+            (["hello", "wor"], 1),
+            (["wor", "hello"], 0),
+            (["count"], 1),
+            (["nothing"], 0),
+        ):
+            listed = await sessions.list(session.owner_id, words=words, limit=9)
+            assert len(listed) == found, words
+
+    async def test_the_newest_come_first(
+        self, mongo_stores: MongoStores, session: ChatSession
+    ) -> None:
+        for minutes in (1, 3, 2):
+            at = START + timedelta(minutes=minutes)
+            one = replace(session, id=new_id("ses"), title=str(minutes), updated_at=at)
+            await mongo_stores.sessions.create(one, idempotency_key=None, emit=event())
+
+        listed = await mongo_stores.sessions.list(session.owner_id, words=[], limit=2)
+
+        assert [one.title for one in listed] == ["3", "2"]
+
+
+class TestPurge:
+    async def test_it_waits_for_events_and_turns_and_leaves_nothing(
+        self,
+        mongo_stores: MongoStores,
+        database: mongo.Database,
+        session: ChatSession,
+        turn: Turn,
+    ) -> None:
+        await mongo_stores.sessions.create(session, idempotency_key=None, emit=event())
+        await mongo_stores.turns.start(turn, idempotency_key=None, emit=event())
+        await mongo_stores.sessions.delete(session.owner_id, session.id, emit=event())
+        relayed: dict[str, Any] = {"$set": {"outbox": []}}
+
+        assert await mongo_stores.sessions.purge(limit=9) == 0
+        await database["chat_sessions"].update_many({}, relayed)
+        assert await mongo_stores.sessions.purge(limit=9) == 0
+        await mongo_stores.turns.save(turn.ended(TurnState.STOPPED, at=START))
+        assert await mongo_stores.sessions.purge(limit=9) == 0
+        await database["turns"].update_many({}, relayed)
+        assert await mongo_stores.sessions.purge(limit=9) == 1
+
+        for name in ("chat_sessions", "chat_messages", "turns", "approvals"):
+            assert await database[name].count_documents({}) == 0
+
+
+class TestApprovals:
+    async def test_the_first_decision_is_kept(self, store: Any, approval: Approval) -> None:
+        await store.approvals.ask(approval, emit=event())
+        once = approval.decided(ApprovalChoice.ONCE, at=START)
+        deny = approval.decided(ApprovalChoice.DENY, at=START)
+
+        await store.approvals.save(once, expected=approval)
+
+        with pytest.raises(StaleFenceError):
+            await store.approvals.save(deny, expected=approval)
+        stored = await store.approvals.get(approval.owner_id, approval.session_id, approval.id)
+        assert stored == once
+
+    async def test_unfinished_ones_are_those_that_may_still_matter(
+        self, store: Any, approval: Approval
+    ) -> None:
+        await store.approvals.ask(approval, emit=event())
+        decided = approval.decided(ApprovalChoice.SESSION, at=START)
+        await store.approvals.save(decided, expected=approval)
+        delivering = decided.delivering()
+        await store.approvals.save(delivering, expected=decided)
+        assert await store.approvals.unfinished(approval.turn_id) == [delivering]
+
+        await store.approvals.save(delivering.delivered(), expected=delivering, emit=event())
+
+        assert await store.approvals.unfinished(approval.turn_id) == []
+        [scoped] = await store.approvals.with_scope(
+            approval.owner_id, approval.session_id, approval.skill_digest
+        )
+        assert scoped.state is ApprovalState.DELIVERED
+
+
+class TestScopes:
+    async def test_always_reaches_other_sessions_of_the_same_bytes_only(
+        self, mongo_stores: MongoStores, approval: Approval
+    ) -> None:
+        for choice in (ApprovalChoice.SESSION, ApprovalChoice.ALWAYS):
+            asked = replace(approval, id=new_id("apr"))
+            await mongo_stores.approvals.ask(asked, emit=event())
+            decided = asked.decided(choice, at=START)
+            delivered = decided.delivering().delivered()
+            await mongo_stores.approvals.save(decided, expected=asked)
+            await mongo_stores.approvals.save(decided.delivering(), expected=decided)
+            await mongo_stores.approvals.save(delivered, expected=decided.delivering())
+
+        scope = mongo_stores.approvals.with_scope
+        here = await scope(approval.owner_id, approval.session_id, approval.skill_digest)
+        elsewhere = await scope(approval.owner_id, "ses_other", approval.skill_digest)
+        changed = await scope(approval.owner_id, "ses_other", "sha256:2")
+
+        assert {one.choice for one in here} == {ApprovalChoice.SESSION, ApprovalChoice.ALWAYS}
+        assert {one.choice for one in elsewhere} == {ApprovalChoice.ALWAYS}
+        assert changed == []
+
+    async def test_saving_again_after_a_lost_reply_is_no_error(
+        self, mongo_stores: MongoStores, approval: Approval
+    ) -> None:
+        await mongo_stores.approvals.ask(approval, emit=event())
+        await mongo_stores.approvals.ask(approval, emit=event())
+        decided = approval.decided(ApprovalChoice.ONCE, at=START)
+        await mongo_stores.approvals.save(decided, expected=approval)
+
+        await mongo_stores.approvals.save(decided, expected=approval)
