@@ -58,7 +58,7 @@ check: $(READY) ## Formatting, lint, import rules, types, unit tests: some secon
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/lint-imports --no-logo > .venv/lint-imports.log || { cat .venv/lint-imports.log; exit 1; }
 	@$(TYPES)
-	@$(BIN)/pytest $(UNIT)
+	@$(BIN)/pytest -n 2 $(UNIT)
 
 types: $(READY) ## mypy, strict, on everything
 	@$(TYPES)
@@ -80,7 +80,7 @@ test: $(READY) ## Every test that needs no key and no network beyond package reg
 	@$(MAKE) --no-print-directory e2e
 
 test-unit: $(READY) ## Unit tests: no I/O, no sleep [S=keys] [K=claim]
-	@$(BIN)/pytest $(if $(S),$(filter %/$(S)/tests/unit,$(UNIT)),$(UNIT)) $(SELECT)
+	@$(BIN)/pytest $(if $(S),,-n 2) $(if $(S),$(filter %/$(S)/tests/unit,$(UNIT)),$(UNIT)) $(SELECT)
 
 test-integration: $(READY) ## Against the real NATS, the real store, the real Hermes in a sandbox [S=] [K=]
 	@$(BIN)/pytest -rs $(if $(S),$(filter %/$(S)/tests/integration,$(INTEGRATION)),$(INTEGRATION)) $(SELECT)

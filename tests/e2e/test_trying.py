@@ -25,9 +25,7 @@ def spoken(user: Visitor, session_id: str, text: str) -> list[dict[str, Any]]:
 
 
 class TestTry:
-    def test_the_first_skill_makes_a_sandbox_and_is_used(
-        self, user: Visitor
-    ) -> None:
+    def test_the_first_skill_makes_a_sandbox_and_is_used(self, user: Visitor) -> None:
         done = user.try_skill(HELLO, "hello")
 
         assert done.returncode == 0, done.stdout + done.stderr
@@ -69,9 +67,7 @@ class TestTry:
         assert "rm -rf ./doomed" in denied.stdout
         assert (denied.returncode, allowed.returncode) == (0, 0)
 
-    def test_a_key_that_the_provider_refuses_is_a_failure(
-        self, user: Visitor
-    ) -> None:
+    def test_a_key_that_the_provider_refuses_is_a_failure(self, user: Visitor) -> None:
         done = user.try_skill(HELLO, "[[error:401]]")
 
         assert done.returncode == 1

@@ -132,7 +132,7 @@ class FakeTurns:
 
     async def renew(self, turn: Turn, now: datetime) -> Turn:
         stored = self._held(turn)
-        self.by_id[turn.id] = replace(stored, claim=stored.claim.renewed(now))
+        self.by_id[turn.id] = replace(stored, claim=replace(stored.claim, until=now + CLAIM_TTL))
         return self.by_id[turn.id]
 
     async def give_back(self, turn: Turn, now: datetime) -> None:
@@ -197,6 +197,7 @@ class FakeAnswers:
 @dataclass
 class FakeApprovals:
     by_id: dict[str, Approval] = field(default_factory=dict)
+    refuses: set[ApprovalState] = field(default_factory=set)
     emitted: list[OutgoingEvent] = field(default_factory=list)
 
     async def ask(self, approval: Approval, *, emit: OutgoingEvent) -> None:
@@ -212,6 +213,8 @@ class FakeApprovals:
     async def save(
         self, approval: Approval, *, expected: Approval, emit: OutgoingEvent | None = None
     ) -> None:
+        if approval.state in self.refuses:
+            raise UnavailableError("the store does not answer")
         stored = self.by_id[approval.id]
         if (stored.state, stored.choice) != (expected.state, expected.choice):
             raise StaleFenceError("the approval is another one now")

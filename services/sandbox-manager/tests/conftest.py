@@ -29,25 +29,17 @@ from sandbox_manager.model.launch import AskedBy, Launch
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.variables import StoredVariable
-from sandbox_manager.ports import (
+from sandbox_manager.ports.inside import Agents, Inside, Look
+from sandbox_manager.ports.own import Sealer, Signer, StepProbe
+from sandbox_manager.ports.provider import Retention, SandboxOrder, SandboxProvider, Source
+from sandbox_manager.ports.services import Keys, LaunchJournal, Skills
+from sandbox_manager.ports.stores import (
     Acknowledgements,
-    Agents,
-    Inside,
-    Keys,
     LaunchChange,
     Launches,
-    LaunchJournal,
-    Look,
     Orphans,
-    Retention,
     SandboxChange,
     Sandboxes,
-    SandboxOrder,
-    SandboxProvider,
-    Sealer,
-    Skills,
-    Source,
-    StepProbe,
 )
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.caring import AgentCare
@@ -62,6 +54,7 @@ from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.removing import Removal
 from sandbox_manager.service.takeover import Takeover
@@ -355,6 +348,13 @@ class FakeSealer(Sealer):
         return sealed.split("|", 2)[2]
 
 
+class FakeSigner(Signer):
+    public_key = "public"
+
+    def sign(self, content: bytes) -> str:
+        return f"signed {hash(content)}"
+
+
 @dataclass
 class FakeSandboxes(Sandboxes):
     stored: dict[str, Sandbox] = field(default_factory=dict)
@@ -525,6 +525,7 @@ class World:
         self.background = Background()
         self.sources = [(Source.SNAPSHOT, SNAPSHOT)]
         self.owner = OWNER
+        self.receipts = Receipts("hermes-agent==0", FakeSigner())
         self._wire()
 
     async def sleep(self, seconds: float) -> None:
@@ -579,7 +580,7 @@ class World:
             creation=self.creation,
             installation=Installation(preparation=self.preparation, configs=configs, care=care),
             removal=self.removal,
-            agent="hermes-agent==0",
+            receipts=self.receipts,
             clock=self.clock,
             probe=self.probe,
             sleep=self.sleep,
@@ -645,7 +646,7 @@ class World:
             driver=self.driver,
             background=self.background,
             most_launches=3,
-            agent="hermes-agent==0",
+            receipts=self.receipts,
             clock=self.clock,
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, IndexModel, UpdateOne
 
 from common.clock import Clock, utc_now
 from common.contracts.events import OutgoingEvent
@@ -62,19 +62,25 @@ class OutboxRelay:
         # An empty string is below every id, so the multikey index answers this.
         cursor = collection.find({"outbox.id": {"$gt": ""}}, {"outbox": 1}).limit(_BATCH)
         async for document in cursor:
-            for stored in document["outbox"]:
-                event = OutgoingEvent.model_validate(stored)
+            events = [OutgoingEvent.model_validate(stored) for stored in document["outbox"]]
+            for event in events:
                 await self._publisher.publish(event)
-                await self._file(event)
-                await collection.update_one(
-                    {"_id": document["_id"]}, {"$pull": {"outbox": {"id": event.id}}}
-                )
-                sent += 1
+            await self._file(events)
+            published = {"id": {"$in": [event.id for event in events]}}
+            await collection.update_one({"_id": document["_id"]}, {"$pull": {"outbox": published}})
+            sent += len(events)
         return sent
 
-    async def _file(self, event: OutgoingEvent) -> None:
-        await self._archive.update_one(
-            {"_id": event.id},
-            {"$setOnInsert": {"subject": event.subject, "body": event.body, "at": self._clock()}},
-            upsert=True,
+    async def _file(self, events: Sequence[OutgoingEvent]) -> None:
+        now = self._clock()
+        await self._archive.bulk_write(
+            [
+                UpdateOne(
+                    {"_id": event.id},
+                    {"$setOnInsert": {"subject": event.subject, "body": event.body, "at": now}},
+                    upsert=True,
+                )
+                for event in events
+            ],
+            ordered=False,
         )

@@ -106,6 +106,20 @@ class TestAnswer:
         assert "rm -rf" not in str(world.approvals.emitted)
 
 
+class TestStoreDown:
+    async def test_nothing_is_sent_that_was_not_stored_before(self, world: Any) -> None:
+        _, runner, [approval] = await asked(world, RM)
+        world.approvals.refuses = {ApprovalState.DELIVERING}
+
+        answered = await answer(world.me, approval, C.ONCE)
+        assert (answered.state, answered.choice) == (ApprovalState.PENDING, C.ONCE)
+        assert world.agents.last.answers == []
+
+        world.approvals.refuses = set()
+        await runner.tick()
+        assert world.agents.last.answers == [True]
+
+
 class TestScope:
     async def test_the_same_danger_is_answered_at_once(self, world: Any) -> None:
         _, _, [first] = await asked(world, RM)

@@ -2,10 +2,10 @@
 key.
 """
 
-import asyncio
 import logging
 import sys
 
+import uvloop
 from common import telemetry
 
 from keys.main import SERVICE, run, run_rotation
@@ -21,9 +21,9 @@ def main(arguments: list[str]) -> int:
     settings = Settings()
     telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
     if arguments:
-        logger.info("%d data keys wrapped anew", asyncio.run(run_rotation(settings)))
+        logger.info("%d data keys wrapped anew", uvloop.run(run_rotation(settings)))
     else:
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))
     return 0
 
 

@@ -7,7 +7,7 @@ from common.errors import InvalidError, NotFoundError
 from keys.model.choice import Choice, checked_base_url, chosen
 
 if TYPE_CHECKING:
-    from services.keys.tests.conftest import World
+    from conftest import World
 
 
 class TestChosen:

@@ -9,7 +9,7 @@ from keys.model.secret import SecretKey
 from keys.service.owners import PURGE_AFTER
 
 if TYPE_CHECKING:
-    from services.keys.tests.conftest import World
+    from conftest import World
 
 
 async def furnish(world: "World", owner: str) -> SecretKey:

@@ -11,7 +11,7 @@ from keys.service.rotation import rotate
 from keys.service.secrets import SecretsService, Vault
 
 if TYPE_CHECKING:
-    from services.keys.tests.conftest import World
+    from conftest import World
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 

@@ -40,7 +40,7 @@ class TestSeal:
         with pytest.raises(SealBrokenError):
             unseal(new_key(), seal(KEY, b"value", b""), b"")
 
-    @pytest.mark.parametrize("nonce", [b"", b"short", os.urandom(12)])
+    @pytest.mark.parametrize("nonce", [b"", b"short", bytes(12)])
     def test_another_nonce_does_not_open_it(self, nonce: bytes) -> None:
         sealed = seal(KEY, b"value", b"")
 

@@ -9,7 +9,7 @@ from keys.errors import SealBrokenError
 from keys.model.secret import SecretKey
 
 if TYPE_CHECKING:
-    from services.keys.tests.conftest import World
+    from conftest import World
 
 VALUE = "sk-or-v1-0123456789abcdef"
 

@@ -8,7 +8,7 @@ import pytest
 from keys.settings import Settings
 from pydantic import ValidationError
 
-KEY = os.urandom(32)
+KEY = bytes(range(32))
 TEXT = base64.b64encode(KEY).decode()
 
 

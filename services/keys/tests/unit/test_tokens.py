@@ -15,7 +15,7 @@ from keys.model.token import sha256_of
 from keys.service.tokens import MOST_TOKENS
 
 if TYPE_CHECKING:
-    from services.keys.tests.conftest import World
+    from conftest import World
 
 
 class TestTokens:

@@ -1,9 +1,9 @@
 """`python -m sandbox_manager` serves; `reconcile` compares records and provider once."""
 
 import argparse
-import asyncio
 import sys
 
+import uvloop
 from common import telemetry
 
 from sandbox_manager.main import SERVICE, reconcile, run
@@ -15,8 +15,8 @@ def main(arguments: list[str]) -> int:
     settings = load()
     telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
     if asked.command == "reconcile":
-        return asyncio.run(reconcile(settings, sys.stdout.write, dry_run=asked.dry_run))
-    asyncio.run(run(settings))
+        return uvloop.run(reconcile(settings, sys.stdout.write, dry_run=asked.dry_run))
+    uvloop.run(run(settings))
     return 0
 
 

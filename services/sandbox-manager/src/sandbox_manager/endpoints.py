@@ -3,12 +3,15 @@
 from common.contracts import sandbox as wire
 from common.contracts.base import Empty
 from common.messaging.rpc import RpcServer
+from common.messaging.streams import TRANSFER_BUCKET
 from common.preview import SKIP_WARNING
 from pydantic import SecretStr
 
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports import Retention
+from sandbox_manager.ports.inside import Listed
+from sandbox_manager.ports.provider import Retention
+from sandbox_manager.service.browsing import Browsing, Sent
 from sandbox_manager.service.desk import trial_id
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending, LentAgent
@@ -104,6 +107,43 @@ async def serve_agents(server: RpcServer, lending: Lending) -> None:
     await server.serve(wire.RENEW_USE, renew_use)
     await server.serve(wire.RELEASE_USE, release_use)
     await server.serve(wire.AUTHORIZE_RELAY, authorize_relay)
+
+
+async def serve_files(server: RpcServer, browsing: Browsing) -> None:
+    async def list_files(request: wire.ListFiles) -> wire.FileList:
+        entries, is_cut = await browsing.list(request.owner_id, request.session_id, request.path)
+        return wire.FileList(entries=[file_out(entry) for entry in entries], is_cut=is_cut)
+
+    async def read_file(request: wire.ReadFile) -> wire.FileContent:
+        sent = await browsing.read(request.owner_id, request.session_id, request.path)
+        return wire.FileContent(path=request.path, media_type=sent.media_type, body=body_out(sent))
+
+    async def write_file(request: wire.WriteFile) -> wire.FileEntry:
+        written = await browsing.write(
+            request.owner_id, request.session_id, request.path, request.object_name
+        )
+        return file_out(written)
+
+    async def archive_files(request: wire.ArchiveFiles) -> wire.StoredBody:
+        return body_out(await browsing.archive(request.owner_id, request.session_id))
+
+    await server.serve(wire.LIST_FILES, list_files)
+    await server.serve(wire.READ_FILE, read_file)
+    await server.serve(wire.WRITE_FILE, write_file)
+    await server.serve(wire.ARCHIVE_FILES, archive_files)
+
+
+def file_out(entry: Listed) -> wire.FileEntry:
+    return wire.FileEntry(
+        path=entry.path,
+        is_directory=entry.is_directory,
+        size=entry.size,
+        modified_at=entry.modified_at,
+    )
+
+
+def body_out(sent: Sent) -> wire.StoredBody:
+    return wire.StoredBody(bucket=TRANSFER_BUCKET, object_name=sent.name, size=sent.size)
 
 
 def launch_out(launch: Launch) -> wire.Launch:

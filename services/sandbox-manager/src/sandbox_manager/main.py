@@ -15,15 +15,17 @@ from common.messaging.events import EventPublisher, consume
 from common.messaging.journal import Journal
 from common.messaging.loops import every
 from common.messaging.objects import ObjectBucket
+from common.messaging.streams import TRANSFER_BUCKET
 from common.outbox import ARCHIVE_INDEXES, OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
 
 from sandbox_manager.adapters.agents import PreviewAgents
-from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills
+from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills, BusTransfer
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider, open_daytona
 from sandbox_manager.adapters.daytona.toolbox import Toolbox
 from sandbox_manager.adapters.inside.commands import InsideCommands
+from sandbox_manager.adapters.inside.workspaces import SandboxWorkspaces
 from sandbox_manager.adapters.mongo.launches import LAUNCH_INDEXES, LAUNCHES, MongoLaunches
 from sandbox_manager.adapters.mongo.others import (
     ACKNOWLEDGEMENTS,
@@ -36,12 +38,15 @@ from sandbox_manager.adapters.mongo.others import (
 from sandbox_manager.adapters.mongo.sandboxes import SANDBOX_INDEXES, SANDBOXES, MongoSandboxes
 from sandbox_manager.adapters.probe import NoProbe
 from sandbox_manager.adapters.sealing import AesSealer
+from sandbox_manager.adapters.signing import Ed25519Signer
 from sandbox_manager.consumers import owner_erased
-from sandbox_manager.endpoints import serve_agents, serve_launches, serve_pool
+from sandbox_manager.endpoints import serve_agents, serve_files, serve_launches, serve_pool
 from sandbox_manager.model.config import ModelLimits
-from sandbox_manager.ports import Retention, Source, StepProbe
+from sandbox_manager.ports.own import StepProbe
+from sandbox_manager.ports.provider import Retention, Source
 from sandbox_manager.reconcilers import Reconciler
 from sandbox_manager.service.background import Background
+from sandbox_manager.service.browsing import Browsing
 from sandbox_manager.service.caring import AgentCare
 from sandbox_manager.service.configuring import Configs
 from sandbox_manager.service.creating import CreatePolicy, Creation
@@ -54,6 +59,7 @@ from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.removing import Removal
 from sandbox_manager.service.takeover import Takeover
@@ -63,6 +69,7 @@ SERVICE = "sandbox-manager"
 EVENTS = "events"
 
 _OUTBOX_EVERY = timedelta(seconds=1)
+_TRANSFER_TTL = timedelta(minutes=10)
 _RECONCILE_EVERY = timedelta(seconds=60)
 
 
@@ -76,6 +83,7 @@ class Parts:
     takeover: Takeover
     reconciliation: Reconciliation
     erasing: Erasing
+    browsing: Browsing
 
 
 async def run(settings: Settings, probe: StepProbe | None = None) -> None:
@@ -126,6 +134,7 @@ async def serve(settings: Settings, connections: Backbone, parts: Parts) -> None
         isolation=settings.isolation,
     )
     await serve_agents(connections.server, parts.lending)
+    await serve_files(connections.server, parts.browsing)
 
 
 @asynccontextmanager
@@ -143,6 +152,7 @@ async def wired(
     acknowledgements = MongoAcknowledgements(database[ACKNOWLEDGEMENTS])
     skills = BusSkills(connections.rpc, ObjectBucket(connections.jetstream, BUNDLE_BUCKET))
     journal = BusJournal(Journal(connections.nats, connections.jetstream))
+    receipts = Receipts(settings.hermes, Ed25519Signer(key))
     configs = Configs(
         BusKeys(connections.rpc),
         secret=key,
@@ -182,7 +192,7 @@ async def wired(
             ),
             installation=Installation(preparation=preparation, configs=configs, care=care),
             removal=removal,
-            agent=settings.hermes,
+            receipts=receipts,
             clock=utc_now,
             probe=probe,
         )
@@ -208,7 +218,7 @@ async def wired(
                 driver=driver,
                 background=background,
                 most_launches=settings.most_launches,
-                agent=settings.hermes,
+                receipts=receipts,
                 clock=utc_now,
                 claim_ttl=settings.claim_ttl,
             ),
@@ -224,6 +234,13 @@ async def wired(
                 clock=utc_now,
             ),
             reconciliation=reconciliation(settings, database, provider),
+            browsing=Browsing(
+                sandboxes,
+                SandboxWorkspaces(Toolbox(provider)),
+                BusTransfer(
+                    ObjectBucket(connections.jetstream, TRANSFER_BUCKET, ttl=_TRANSFER_TTL)
+                ),
+            ),
             erasing=Erasing(
                 sandboxes=sandboxes,
                 launches=launches,

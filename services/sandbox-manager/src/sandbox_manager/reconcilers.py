@@ -6,7 +6,7 @@ from common.clock import Clock
 from prometheus_client import Gauge
 
 from sandbox_manager.model.balance import Balance
-from sandbox_manager.ports import Leadership
+from sandbox_manager.ports.stores import Leadership
 from sandbox_manager.service.reconciling import Reconciliation
 
 logger = logging.getLogger(__name__)

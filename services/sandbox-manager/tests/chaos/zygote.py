@@ -11,7 +11,7 @@ import signal
 import sys
 
 from sandbox_manager.main import run
-from sandbox_manager.ports import StepProbe
+from sandbox_manager.ports.own import StepProbe
 from sandbox_manager.settings import load
 
 

@@ -24,7 +24,7 @@ from common.ids import new_id
 from common.messaging.connection import connect
 from common.messaging.objects import ObjectBucket
 from common.messaging.rpc import RpcClient, RpcServer
-from common.messaging.streams import ensure_streams
+from common.messaging.streams import TRANSFER_BUCKET, ensure_streams
 from common.preview import PreviewGuard
 from common.running import Backbone
 from common.testing.fakes import START
@@ -145,6 +145,7 @@ class Platform:
     provider: DaytonaProvider
     parts: Parts
     database: mongo.Database
+    transfer: ObjectBucket
 
     def owner(self) -> str:
         return new_id("own")
@@ -193,7 +194,8 @@ async def platform(host: HostProcess, nats_url: str, mongodb_uri: str) -> AsyncI
         connections = Backbone(nats, jetstream, rpc, server, database)
         async with wired(settings, connections, provider, guard, NoProbe()) as parts:
             await serve(settings, connections, parts)
-            yield Platform(rpc, neighbours, provider, parts, database)
+            transfer = ObjectBucket(jetstream, TRANSFER_BUCKET)
+            yield Platform(rpc, neighbours, provider, parts, database, transfer)
         for machine in await provider.list({"tryskills-deployment": settings.deployment_id}):
             await provider.delete(machine.id)
     await nats.close()

@@ -26,7 +26,7 @@ from sandbox_manager.errors import (
     SnapshotMissingError,
 )
 from sandbox_manager.model.provided import ProvidedState
-from sandbox_manager.ports import Retention, SandboxOrder, SandboxProvider, Source
+from sandbox_manager.ports.provider import Retention, SandboxOrder, SandboxProvider, Source
 from sandbox_manager.settings import Settings
 
 RETENTION = Retention(timedelta(minutes=30), timedelta(days=2), timedelta(days=7))

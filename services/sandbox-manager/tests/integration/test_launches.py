@@ -1,7 +1,9 @@
 """Launches against the real local Daytona host, with the real Hermes inside."""
 
 import asyncio
+import io
 import json
+import zipfile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -169,6 +171,44 @@ class TestVariables:
         environment = dict(pair.split("=", 1) for pair in output.split("\1") if "=" in pair)
         assert environment["GITHUB_TOKEN"] == value
         assert environment["_HERMES_FORCE_GITHUB_TOKEN"] == value
+
+
+class TestFiles:
+    async def test_a_file_goes_in_and_comes_out(self, platform: Platform) -> None:
+        owner, content = platform.owner(), bytes(range(256)) * 4000
+        launch = await platform.launch(owner, PDF)
+        await acquire(platform, owner, launch)
+        whose = {"owner_id": owner, "session_id": "ses_" + "a" * 20}
+        await platform.transfer.put("obj_test", content)
+
+        await platform.rpc.call(
+            wire.WRITE_FILE, wire.WriteFile(**whose, path="d/x.bin", object_name="obj_test")
+        )
+        listed = await platform.rpc.call(wire.LIST_FILES, wire.ListFiles(**whose))
+        read = await platform.rpc.call(wire.READ_FILE, wire.ReadFile(**whose, path="d/x.bin"))
+        zipped = await platform.rpc.call(wire.ARCHIVE_FILES, wire.ArchiveFiles(**whose))
+
+        assert [entry.path for entry in listed.entries] == ["d", "d/x.bin"]
+        assert await platform.transfer.get(read.body.object_name) == content
+        assert read.media_type == "application/octet-stream"
+        archive = await platform.transfer.get(zipped.object_name)
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            assert opened.read("d/x.bin") == content
+
+    async def test_what_leads_out_is_refused(self, platform: Platform) -> None:
+        owner = platform.owner()
+        endpoint = await acquire(platform, owner, await platform.launch(owner, PDF))
+        await Toolbox(platform.provider).run(
+            endpoint.sandbox_id, f"ln -s / {endpoint.workspace}/root"
+        )
+        request = wire.ReadFile(
+            owner_id=owner, session_id="ses_" + "a" * 20, path="root/etc/passwd"
+        )
+
+        with pytest.raises(AppError) as error:
+            await platform.rpc.call(wire.READ_FILE, request)
+
+        assert error.value.code is ErrorCode.PATH_REFUSED
 
 
 class TestRawAgent:

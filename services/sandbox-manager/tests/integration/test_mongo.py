@@ -19,8 +19,9 @@ from sandbox_manager.adapters.mongo.others import (
 from sandbox_manager.adapters.mongo.sandboxes import SANDBOXES, MongoSandboxes
 from sandbox_manager.main import INDEXES
 from sandbox_manager.model.launch import AskedBy, Claim, Launch, running_key
-from sandbox_manager.model.sandbox import Right, Sandbox, UseLease
-from sandbox_manager.ports import Launches, Sandboxes
+from sandbox_manager.model.record import Right, UseLease
+from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.ports.stores import Launches, Sandboxes
 
 OWNER = "own_" + "a" * 20
 SKILL = LaunchSkill(

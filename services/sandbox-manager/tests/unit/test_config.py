@@ -17,7 +17,7 @@ from sandbox_manager.model.config import (
     render_config,
     render_environment,
 )
-from sandbox_manager.model.sandbox import Variable
+from sandbox_manager.model.record import Variable
 from sandbox_manager.model.variables import StoredVariable, choose, environment_of, is_refused
 
 KEY = b"k" * 32

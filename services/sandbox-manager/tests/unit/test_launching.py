@@ -17,7 +17,7 @@ from sandbox_manager.errors import (
     SandboxBusyError,
 )
 from sandbox_manager.model.provided import ProvidedState
-from sandbox_manager.ports import Source
+from sandbox_manager.ports.provider import Source
 
 World = Any
 """The fixture `world`: every use case, its fakes, its clock."""

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_manager.model.directory import slot
 from sandbox_manager.model.plan import Create, Install, Instant, Plan, Wait, plan
-from sandbox_manager.model.sandbox import CreateLock, Installed, PreviewAccess, Sandbox
+from sandbox_manager.model.record import CreateLock, Installed, PreviewAccess
+from sandbox_manager.model.sandbox import Sandbox
 
 S = SandboxState
 DIGEST = "sha256:" + "1" * 64

@@ -6,7 +6,7 @@ from typing import Any
 from common.contracts.sandbox import LaunchPath, LaunchState
 from sandbox_manager.model.balance import Balance, Remedy
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
-from sandbox_manager.model.sandbox import UseLease
+from sandbox_manager.model.record import UseLease
 
 World = Any
 PDF = "acme/tools/pdf"

@@ -8,14 +8,8 @@ from common.testing.fakes import START
 from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_manager.errors import ClaimLostError, SandboxBusyError, SandboxInUseError
-from sandbox_manager.model.sandbox import (
-    AGENT_SLOT,
-    STALE_LOCK,
-    Right,
-    Sandbox,
-    UseLease,
-    with_relay_token,
-)
+from sandbox_manager.model.record import STALE_LOCK, Right, UseLease
+from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox, with_relay_token
 
 S = SandboxState
 ONE, TWO = Right(holder="lau_1", token=1), Right(holder="lau_2", token=1)

@@ -10,7 +10,7 @@ import pytest
 from common.contracts.sandbox import LaunchPath, LaunchState
 from common.errors import AppError, ErrorCode
 from sandbox_manager.errors import ClaimLostError, LostAnswerError
-from sandbox_manager.model.sandbox import STALE_LOCK
+from sandbox_manager.model.record import STALE_LOCK
 from sandbox_manager.model.steps import STEPS, Step
 
 World = Any

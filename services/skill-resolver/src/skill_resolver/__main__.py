@@ -1,7 +1,6 @@
 """`python -m skill_resolver`."""
 
-import asyncio
-
+import uvloop
 from common import telemetry
 from common.settings import SharedSettings
 
@@ -12,7 +11,7 @@ from skill_resolver.settings import Settings
 def main() -> None:
     settings, shared = Settings(), SharedSettings()
     telemetry.configure(SERVICE, level=shared.log_level, otel_endpoint=shared.otel_endpoint)
-    asyncio.run(run(settings, shared))
+    uvloop.run(run(settings, shared))
 
 
 if __name__ == "__main__":

@@ -206,7 +206,11 @@ class LaunchEntries(Message):
 
 
 class Receipt(Message):
-    """What exactly a launch put where: enough to repeat it."""
+    """What exactly a launch put where: enough to repeat it.
+
+    `signature` (Ed25519, base64) is over the JSON of all other fields, keys sorted, without
+    spaces; `signed_by` is the deployment's public key. `variables` are names, never values.
+    """
 
     launch_id: LaunchId
     skill: LaunchSkill
@@ -217,6 +221,11 @@ class Receipt(Message):
     provider: str
     model: str
     verified_at: datetime
+    config_hash: str = ""
+    variables: list[str] = []
+    report_digest: str = ""
+    signed_by: str = ""
+    signature: str = ""
 
 
 class InstalledSkill(Message):
@@ -346,6 +355,77 @@ class RawAgentEndpoint(Message):
     token: WireSecret
 
 
+WorkspaceName = Annotated[str, StringConstraints(pattern=r"^ses_[a-z0-9]{20}$")]
+"""A session's id names its directory; whose session it is, its sandbox says."""
+
+FilePath = Annotated[str, StringConstraints(max_length=1000)]
+"""Relative to the workspace, parts joined by `/`; "" is the workspace itself."""
+
+
+class FileEntry(Message):
+    """`size` is 0 for a directory; what is neither file nor directory is not listed."""
+
+    path: str
+    is_directory: bool
+    size: int
+    modified_at: datetime
+
+
+class ListFiles(Request):
+    """A directory of a session's workspace, three levels deep."""
+
+    owner_id: OwnerId
+    session_id: WorkspaceName
+    path: FilePath = ""
+
+
+class FileList(Message):
+    """Sorted by path; `is_cut` when there are more than 500."""
+
+    entries: list[FileEntry]
+    is_cut: bool = False
+
+
+class ReadFile(Request):
+    owner_id: OwnerId
+    session_id: WorkspaceName
+    path: FilePath
+
+
+class StoredBody(Message):
+    """A body in the transfer bucket, fetched once and deleted by whoever asked for it."""
+
+    bucket: str
+    object_name: str
+    size: int
+
+
+class FileContent(Message):
+    """Text up to 512 KiB, an image up to 2 MiB; `media_type` is judged by the bytes, never by the
+    name.
+    """
+
+    path: str
+    media_type: str
+    body: StoredBody
+
+
+class WriteFile(Request):
+    """Put `object_name` of the transfer bucket (at most 4 MiB) there; it is deleted afterwards."""
+
+    owner_id: OwnerId
+    session_id: WorkspaceName
+    path: FilePath
+    object_name: str = Field(max_length=200)
+
+
+class ArchiveFiles(Request):
+    """The whole workspace as a zip."""
+
+    owner_id: OwnerId
+    session_id: WorkspaceName
+
+
 START_LAUNCH = Rpc("rpc.sandbox-manager.start_launch.v1", StartLaunch, Launch)
 GET_LAUNCH = Rpc("rpc.sandbox-manager.get_launch.v1", GetLaunch, Launch)
 CANCEL_LAUNCH = Rpc("rpc.sandbox-manager.cancel_launch.v1", CancelLaunch, Launch)
@@ -366,6 +446,10 @@ ACQUIRE_RAW_AGENT = Rpc(
 RENEW_USE = Rpc("rpc.sandbox-manager.renew_use.v1", RenewUse, UseLease)
 RELEASE_USE = Rpc("rpc.sandbox-manager.release_use.v1", ReleaseUse, Empty)
 AUTHORIZE_RELAY = Rpc("rpc.sandbox-manager.authorize_relay.v1", AuthorizeRelay, RelayGrant)
+LIST_FILES = Rpc("rpc.sandbox-manager.list_files.v1", ListFiles, FileList)
+READ_FILE = Rpc("rpc.sandbox-manager.read_file.v1", ReadFile, FileContent)
+WRITE_FILE = Rpc("rpc.sandbox-manager.write_file.v1", WriteFile, FileEntry)
+ARCHIVE_FILES = Rpc("rpc.sandbox-manager.archive_files.v1", ArchiveFiles, StoredBody)
 
 
 def launch_journal(launch_id: str) -> str:

@@ -121,7 +121,6 @@ class TranscriptMessage:
 
     role: str
     text: str = ""
-    reasoning: str = ""
     calls: tuple[ToolCall, ...] = ()
     call_id: str = ""
     name: str = ""

@@ -34,9 +34,6 @@ class Claim:
     def covers(self, now: datetime) -> bool:
         return now < self.until
 
-    def renewed(self, now: datetime) -> Self:
-        return replace(self, until=now + CLAIM_TTL)
-
 
 @dataclass(frozen=True)
 class Turn:

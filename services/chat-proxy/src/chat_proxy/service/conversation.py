@@ -51,13 +51,17 @@ class Conversation:
         """A turn from its start: `reaching` is the agent on its way."""
         agent = await reaching
         self.scribe.reached(self._link.skill_directory)
-        await self._prompt(agent)
+        try:
+            await self._prompt(agent)
+        except AgentLostError as exc:
+            logger.warning("the prompt may not have arrived: %s", exc.detail)
+            return await self._follow(await self._attach())
         return await self._follow(agent)
 
     async def resume(self) -> Outcome:
         """A turn that another process prompted."""
         await self.desk.restore()
-        return await self._attach_and_follow()
+        return await self._follow(await self._attach())
 
     async def interrupt(self) -> bool:
         """Ask the agent to stop; False when there is none to ask."""
@@ -92,13 +96,17 @@ class Conversation:
             turn, claim=running.turn.claim, stop_requested=running.turn.stop_requested
         )
 
-    async def _follow(self, agent: AgentSession) -> Outcome:
+    async def _follow(self, agent: AgentSession | Outcome) -> Outcome:
+        """To the end, through broken connections."""
         while self.scribe.finished is None:
+            if isinstance(agent, Outcome):
+                return agent
             try:
                 events = await agent.read()
             except AgentLostError as exc:
                 logger.warning("the agent's connection broke: %s", exc.detail)
-                return await self._attach_and_follow()
+                agent = await self._attach()
+                continue
             self._running.heard_at = self._outside.clock()
             for event in events:
                 await self._write(event)
@@ -114,29 +122,23 @@ class Conversation:
         if isinstance(event, ToolEnd):
             await self.desk.tool_ended(event.call_id)
 
-    async def _attach_and_follow(self) -> Outcome:
-        try:
-            agent = await self._attach_again()
-        except AgentUnknownError:
-            return failed(ErrorCode.AGENT_LOST, _LOST)
-        self.scribe.reached(self._link.skill_directory)
-        outcome = await self._catch_up(agent)
-        if outcome is not None:
-            return outcome
-        await self.desk.deliver()
-        return await self._follow(agent)
-
-    async def _attach_again(self) -> AgentSession:
+    async def _attach(self) -> AgentSession | Outcome:
+        """To the conversation as it is now, with what was missed written; or how it ended."""
         limits = self._outside.limits
         deadline = self._outside.clock() + limits.reattach
         while True:
             try:
-                return await self._link.reach_again()
+                agent = await self._link.reach_again()
+                self.scribe.reached(self._link.skill_directory)
+                outcome = await self._catch_up(agent)
             except AgentUnknownError:
-                raise
+                return failed(ErrorCode.AGENT_LOST, _LOST)
             except UnavailableError as exc:
                 if self._outside.clock() >= deadline:
                     raise AgentLostError(_LOST) from exc
+            else:
+                await self.desk.deliver()
+                return agent if outcome is None else outcome
             await asyncio.sleep(limits.reattach_wait.total_seconds())
 
     async def _catch_up(self, agent: AgentSession) -> Outcome | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 from common.contracts import events
 from common.contracts.chat import ApprovalChoice, ApprovalState
 from common.contracts.events import OutgoingEvent
-from common.errors import StaleFenceError
+from common.errors import StaleFenceError, UnavailableError
 from common.ids import new_id
 
 from chat_proxy.errors import AgentLostError, AgentRefusedError
@@ -128,7 +128,12 @@ class ApprovalDesk:
                 head = self._queue[0]
                 if agent is None or (head.is_open and not head.is_decided):
                     return
-                await self._deliver_to(agent, head)
+                try:
+                    await self._deliver_to(agent, head)
+                except UnavailableError as exc:
+                    # Nothing was sent yet; the next tick tries again.
+                    logger.warning("an approval is not delivered yet: %s", exc.detail)
+                    return
 
     async def close(self, reason: str) -> None:
         """The turn is over: nobody waits for these answers any more."""

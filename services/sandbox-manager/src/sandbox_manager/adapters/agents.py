@@ -8,7 +8,7 @@ import aiohttp
 from common.errors import ForbiddenError
 from common.preview import SKIP_WARNING, PreviewGuard
 
-from sandbox_manager.ports import Agents
+from sandbox_manager.ports.inside import Agents
 
 # Of Hermes' routes that want the token this one is the cheapest: it reads one small directory.
 _AGENT_PATH = "/api/pairing"

@@ -1,6 +1,6 @@
 """Nobody watches the steps of a launch, except in tests."""
 
-from sandbox_manager.ports import StepProbe
+from sandbox_manager.ports.own import StepProbe
 
 
 class NoProbe(StepProbe):

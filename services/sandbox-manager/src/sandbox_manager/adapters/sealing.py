@@ -6,7 +6,7 @@ import secrets
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sandbox_manager.ports import Sealer
+from sandbox_manager.ports.own import Sealer
 
 _NONCE_BYTES = 12
 

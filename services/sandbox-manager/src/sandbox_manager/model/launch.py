@@ -18,11 +18,10 @@ from common.contracts.sandbox import (
     PhaseState,
     Receipt,
 )
-from common.contracts.skills import Digest
 from pydantic import TypeAdapter
 
 from sandbox_manager.errors import ClaimLostError
-from sandbox_manager.model.sandbox import Record, Right, Variable
+from sandbox_manager.model.record import Record, Right, Variable
 
 ENTRY: TypeAdapter[LaunchEntry] = TypeAdapter(LaunchEntry)
 
@@ -51,7 +50,7 @@ class Launch(Record):
     skill: LaunchSkill
     variables: tuple[Variable, ...] = ()
     verdict: str = "clear"
-    acknowledged: Digest | None = None
+    report_digest: str = ""
     asked_by: tuple[AskedBy, ...]
     running_key: str
     state: LaunchState = LaunchState.PENDING

@@ -19,8 +19,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from common.contracts.sandbox import LaunchSkill, SandboxState
-from pydantic import BaseModel, ConfigDict
+from common.contracts.sandbox import SandboxState
 
 from sandbox_manager.errors import (
     ClaimLostError,
@@ -31,62 +30,19 @@ from sandbox_manager.errors import (
 )
 from sandbox_manager.model.directory import slot
 from sandbox_manager.model.pool import is_allowed
+from sandbox_manager.model.record import (
+    CreateLock,
+    Hold,
+    Installed,
+    PreviewAccess,
+    Record,
+    Right,
+    UseLease,
+)
 
 RUNNABLE = frozenset({SandboxState.ACTIVE, SandboxState.STOPPED})
-STALE_LOCK = timedelta(minutes=5)
 AGENT_SLOT = "agent"
 _KEPT_RELAY_TOKENS = 8
-
-
-class Record(BaseModel):
-    """A frozen part of a stored document."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Right(Record):
-    """Whose work a write belongs to: a launch (or a use-lease) and its claim's fencing token."""
-
-    holder: str
-    token: int
-
-
-class CreateLock(Right):
-    progressed_at: datetime
-
-    def is_stale(self, now: datetime) -> bool:
-        return now - self.progressed_at >= STALE_LOCK
-
-
-class Hold(Right):
-    until: datetime
-
-
-class UseLease(Record):
-    id: str
-    until: datetime
-    session_id: str | None = None
-    turn_id: str | None = None
-
-
-class PreviewAccess(Record):
-    """A signed URL, sealed, and when it was minted."""
-
-    sealed_url: str
-    minted_at: datetime
-
-
-class Variable(Record):
-    """A variable that an installed skill declares."""
-
-    name: str
-    is_required: bool = False
-
-
-class Installed(Record):
-    skill: LaunchSkill
-    variables: tuple[Variable, ...] = ()
-    installed_at: datetime
 
 
 class Sandbox(Record):

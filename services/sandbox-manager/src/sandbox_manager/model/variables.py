@@ -15,7 +15,7 @@ from common.contracts.sandbox import LaunchSkill
 from common.providers import PROVIDERS
 
 from sandbox_manager.model.directory import skill_path
-from sandbox_manager.model.sandbox import Variable
+from sandbox_manager.model.record import Variable
 
 COMMANDS_PREFIX = "_HERMES_FORCE_"
 

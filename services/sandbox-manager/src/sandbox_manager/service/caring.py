@@ -13,9 +13,12 @@ from common.contracts.sandbox import SandboxState
 from sandbox_manager.errors import AgentLostError, SandboxGoneError, SandboxStoppedError
 from sandbox_manager.model.plan import AGENT_PORT, is_preview_fresh
 from sandbox_manager.model.provided import ProvidedState
-from sandbox_manager.model.sandbox import AGENT_SLOT, Right, Sandbox
+from sandbox_manager.model.record import Right
+from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox
 from sandbox_manager.model.steps import Step
-from sandbox_manager.ports import Inside, Sandboxes, SandboxProvider
+from sandbox_manager.ports.inside import Inside
+from sandbox_manager.ports.provider import SandboxProvider
+from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.configuring import Wanted
 from sandbox_manager.service.creating import sandbox_event
 from sandbox_manager.service.preparing import Changes, Preparation

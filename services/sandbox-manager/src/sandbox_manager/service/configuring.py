@@ -19,9 +19,10 @@ from sandbox_manager.model.config import (
     render_environment,
 )
 from sandbox_manager.model.launch import Launch
-from sandbox_manager.model.sandbox import Sandbox, Variable
+from sandbox_manager.model.record import Variable
+from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.variables import Choice, StoredVariable, choose, environment_of
-from sandbox_manager.ports import Keys
+from sandbox_manager.ports.services import Keys
 
 Declared = tuple[LaunchSkill, tuple[Variable, ...]]
 

@@ -30,16 +30,12 @@ from sandbox_manager.model.provided import (
     ProvidedSandbox,
     ProvidedState,
 )
-from sandbox_manager.model.sandbox import Installed, Sandbox
+from sandbox_manager.model.record import Installed
+from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.steps import Step
-from sandbox_manager.ports import (
-    Inside,
-    Retention,
-    Sandboxes,
-    SandboxOrder,
-    SandboxProvider,
-    Source,
-)
+from sandbox_manager.ports.inside import Inside
+from sandbox_manager.ports.provider import Retention, SandboxOrder, SandboxProvider, Source
+from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.configuring import Wanted
 from sandbox_manager.service.desk import Desk, together
 from sandbox_manager.service.preparing import Changes, Preparation, RelayToken

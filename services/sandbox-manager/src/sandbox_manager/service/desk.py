@@ -23,8 +23,11 @@ from common.errors import AppError, ConflictError, ErrorCode, RateLimitedError
 from sandbox_manager.errors import ClaimLostError, ProviderUnavailableError
 from sandbox_manager.model.directory import skill_path
 from sandbox_manager.model.launch import Launch
-from sandbox_manager.model.sandbox import Right, Sandbox
-from sandbox_manager.ports import Launches, LaunchJournal, Sandboxes, Sleep, StepProbe
+from sandbox_manager.model.record import Right
+from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.ports.own import Sleep, StepProbe
+from sandbox_manager.ports.services import LaunchJournal
+from sandbox_manager.ports.stores import Launches, Sandboxes
 
 logger = logging.getLogger(__name__)
 

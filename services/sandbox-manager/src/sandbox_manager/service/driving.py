@@ -17,7 +17,6 @@ from common.contracts.sandbox import (
     LaunchPath,
     LaunchState,
     PhaseName,
-    Receipt,
     SandboxState,
 )
 from common.errors import AppError, ErrorCode
@@ -33,14 +32,17 @@ from sandbox_manager.errors import (
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.plan import PATHS, Create, Install, Instant, Wait, plan
 from sandbox_manager.model.provided import ProvidedState
-from sandbox_manager.model.sandbox import STALE_LOCK, Sandbox
+from sandbox_manager.model.record import STALE_LOCK
+from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.steps import Step
-from sandbox_manager.ports import SandboxProvider, Sleep, StepProbe
+from sandbox_manager.ports.own import Sleep, StepProbe
+from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.creating import Creation
 from sandbox_manager.service.desk import Desk, LaunchCancelledError, Records
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.removing import Removal
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class LaunchDriver:
     creation: Creation
     installation: Installation
     removal: Removal
-    agent: str
+    receipts: Receipts
     clock: Clock
     probe: StepProbe
     sleep: Sleep = asyncio.sleep
@@ -199,7 +201,7 @@ class LaunchDriver:
         if not await self.preparation.is_agent_up(sandbox):
             await self.installation.run(desk, Install(write_config=False, wake=False))
             return False
-        receipt = receipt_of(desk.launch, sandbox, wanted, agent=self.agent)
+        receipt = self.receipts.of(desk.launch, sandbox, wanted)
         await desk.step(Step.FINISH, lambda: desk.end(LaunchState.READY, receipt=receipt))
         return True
 
@@ -260,21 +262,6 @@ def notices(wanted: Wanted) -> list[str]:
         for name in wanted.variables.refused
     ]
     return missing + refused
-
-
-def receipt_of(launch: Launch, sandbox: Sandbox, wanted: Wanted, *, agent: str) -> Receipt:
-    installed = sandbox.installed(launch.skill.directory)
-    return Receipt(
-        launch_id=launch.id,
-        skill=launch.skill,
-        path=launch.path or LaunchPath.INSTANT,
-        sandbox_id=sandbox.provider_id or "",
-        image=sandbox.image or "",
-        agent=agent,
-        provider=wanted.choice.provider,
-        model=wanted.choice.model,
-        verified_at=installed.installed_at if installed else launch.created_at,
-    )
 
 
 def failure_of(problem: Exception) -> Failure:

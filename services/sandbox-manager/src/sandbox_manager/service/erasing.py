@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from common.clock import Clock
 
 from sandbox_manager.errors import SandboxBusyError
-from sandbox_manager.ports import Acknowledgements, Launches, Sandboxes
+from sandbox_manager.ports.stores import Acknowledgements, Launches, Sandboxes
 from sandbox_manager.service.removing import Removal
 
 _MOST = 100

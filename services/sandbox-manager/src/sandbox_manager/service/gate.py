@@ -5,7 +5,7 @@ from datetime import datetime
 from common.contracts.skills import ResolvedSkill, Verdict
 from common.errors import ConflictError, ErrorCode, ForbiddenError
 
-from sandbox_manager.ports import Acknowledgements
+from sandbox_manager.ports.stores import Acknowledgements
 
 _MOST_FINDINGS = 50
 

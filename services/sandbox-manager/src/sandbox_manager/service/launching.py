@@ -25,14 +25,17 @@ from sandbox_manager.errors import QuotaExceededError
 from sandbox_manager.model.directory import skill_directory
 from sandbox_manager.model.launch import AskedBy, Claim, Launch, running_key
 from sandbox_manager.model.plan import Install, Instant, is_reachable, plan
-from sandbox_manager.model.sandbox import Sandbox, Variable
-from sandbox_manager.ports import Launches, LaunchJournal, Sandboxes, Skills
+from sandbox_manager.model.record import Variable
+from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.ports.services import LaunchJournal, Skills
+from sandbox_manager.ports.stores import Launches, Sandboxes
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.desk import CLAIM_TTL, ending_events, launch_changed
-from sandbox_manager.service.driving import LaunchDriver, notices, receipt_of
+from sandbox_manager.service.driving import LaunchDriver, notices
 from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.receipts import Receipts
 
 MOST_TRIALS = 50
 INSTALL = wire.LaunchPath.INSTALL
@@ -53,7 +56,7 @@ class Launching:
     driver: LaunchDriver
     background: Background
     most_launches: int
-    agent: str
+    receipts: Receipts
     clock: Clock
     claim_ttl: timedelta = CLAIM_TTL
 
@@ -164,6 +167,7 @@ class Launching:
                 for variable in skill.env_vars
             ),
             verdict=skill.report.verdict,
+            report_digest=report_digest(skill),
             asked_by=(asked or AskedBy(key=launch_id),),
             running_key=running_key(request.owner_id, launched),
             claim=Claim(worker=self.worker, token=1, until=self.clock() + self.claim_ttl),
@@ -175,7 +179,7 @@ class Launching:
         now = self.clock()
         launch = launch.started(now).planned(wire.LaunchPath.INSTANT, now)
         launch = _noticed(launch, notices(wanted), now)
-        receipt = receipt_of(launch, sandbox, wanted, agent=self.agent)
+        receipt = self.receipts.of(launch, sandbox, wanted)
         launch = launch.ended(LaunchState.READY, self.clock(), receipt=receipt)
         events = (_requested(launch), *ending_events(launch))
         if await self.launches.add(launch, events=events) is None:
@@ -242,6 +246,12 @@ def _same_request(known: Launch, asked: AskedBy) -> Launch:
         return known
     message = "this idempotency key was used for another launch"
     raise ConflictError(message, code=ErrorCode.IDEMPOTENCY_MISMATCH)
+
+
+def report_digest(skill: ResolvedSkill) -> str:
+    """Names the safety report a launch passed with."""
+    text = json.dumps(skill.report.model_dump(mode="json"), sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _identity(skill: ResolvedSkill) -> tuple[str, str, str]:

@@ -32,8 +32,11 @@ from sandbox_manager.errors import (
 from sandbox_manager.model.config import WORK_ROOT
 from sandbox_manager.model.directory import SKILLS_ROOT
 from sandbox_manager.model.plan import AGENT_PORT, RAW_PORT
-from sandbox_manager.model.sandbox import AGENT_SLOT, Right, Sandbox, UseLease
-from sandbox_manager.ports import Inside, Sandboxes, Sleep
+from sandbox_manager.model.record import Right, UseLease
+from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox
+from sandbox_manager.ports.inside import Inside
+from sandbox_manager.ports.own import Sleep
+from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.caring import AgentCare
 from sandbox_manager.service.configuring import Configs
 from sandbox_manager.service.pool import Pool

@@ -13,8 +13,11 @@ from common.ids import new_id
 
 from sandbox_manager.errors import SandboxBusyError, SandboxInUseError
 from sandbox_manager.model.directory import slot
-from sandbox_manager.model.sandbox import Right, Sandbox
-from sandbox_manager.ports import Inside, Sandboxes, SandboxProvider
+from sandbox_manager.model.record import Right
+from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.ports.inside import Inside
+from sandbox_manager.ports.provider import SandboxProvider
+from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.creating import sandbox_event
 from sandbox_manager.service.removing import Removal

@@ -24,8 +24,12 @@ from sandbox_manager.model.config import (
 )
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.plan import AGENT_PORT, PREVIEW_TTL, RAW_PORT
-from sandbox_manager.model.sandbox import Installed, PreviewAccess, Sandbox, with_relay_token
-from sandbox_manager.ports import Agents, Inside, SandboxProvider, Sealer, Skills, Sleep
+from sandbox_manager.model.record import Installed, PreviewAccess
+from sandbox_manager.model.sandbox import Sandbox, with_relay_token
+from sandbox_manager.ports.inside import Agents, Inside
+from sandbox_manager.ports.own import Sealer, Sleep
+from sandbox_manager.ports.provider import SandboxProvider
+from sandbox_manager.ports.services import Skills
 from sandbox_manager.service.configuring import Configs, Wanted
 
 AGENT_TOKEN = "agent_token"

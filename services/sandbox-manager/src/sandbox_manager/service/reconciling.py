@@ -33,7 +33,9 @@ from sandbox_manager.model.provided import (
     ProvidedState,
 )
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports import Orphans, Sandboxes, SandboxProvider, Sealer
+from sandbox_manager.ports.own import Sealer
+from sandbox_manager.ports.provider import SandboxProvider
+from sandbox_manager.ports.stores import Orphans, Sandboxes
 from sandbox_manager.service.creating import sandbox_event
 from sandbox_manager.service.preparing import new_agent_token
 from sandbox_manager.service.removing import Removal

@@ -11,7 +11,9 @@ from common.contracts.sandbox import SandboxState
 from sandbox_manager.errors import SandboxBusyError
 from sandbox_manager.model.provided import ProvidedSandbox
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports import Sandboxes, SandboxProvider, Sleep
+from sandbox_manager.ports.own import Sleep
+from sandbox_manager.ports.provider import SandboxProvider
+from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.creating import sandbox_event
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from common.errors import AppError, ErrorCode
 
 from sandbox_manager.errors import CreateFailedError
 from sandbox_manager.model.launch import Launch
-from sandbox_manager.ports import Launches, Sandboxes
+from sandbox_manager.ports.stores import Launches, Sandboxes
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.desk import CLAIM_TTL, ending_events
 from sandbox_manager.service.driving import LaunchDriver, failure_of

@@ -54,7 +54,6 @@ def to_message(message: Mapping[str, Any]) -> TranscriptMessage:
     return TranscriptMessage(
         role=str(message.get("role", "")),
         text=text if result is None else tool_result(result),
-        reasoning=str(message.get("reasoning") or ""),
         calls=tuple(_call(call) for call in message.get("tool_calls") or ()),
         call_id=str(message.get("tool_call_id") or ""),
         name=str(message.get("tool_name") or ""),

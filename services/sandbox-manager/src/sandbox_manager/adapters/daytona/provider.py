@@ -29,7 +29,7 @@ from sandbox_manager.errors import (
     SnapshotMissingError,
 )
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
-from sandbox_manager.ports import SandboxOrder, SandboxProvider, Source
+from sandbox_manager.ports.provider import SandboxOrder, SandboxProvider, Source
 
 REQUEST_S = 20.0
 CREATE_S = 180.0

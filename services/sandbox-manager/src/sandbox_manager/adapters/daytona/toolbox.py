@@ -25,6 +25,12 @@ class Toolbox:
             sandbox = await self._provider.sandbox(sandbox_id)
             await sandbox.fs.upload_files(uploads, timeout=UPLOAD_S)
 
+    async def download(self, sandbox_id: str, path: str) -> bytes:
+        with mapped_errors():
+            sandbox = await self._provider.sandbox(sandbox_id)
+            content = await sandbox.fs.download_file(path, UPLOAD_S)
+        return bytes(content)
+
     async def run(
         self, sandbox_id: str, command: str, *, timeout_s: int = COMMAND_S
     ) -> tuple[int, str]:

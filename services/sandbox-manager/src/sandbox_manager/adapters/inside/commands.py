@@ -6,6 +6,7 @@ import json
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol
 
 from common import digest
@@ -16,7 +17,7 @@ from sandbox_manager.adapters.inside import script
 from sandbox_manager.errors import InstallFailedError, ProviderUnavailableError
 from sandbox_manager.model.config import HERMES_HOME, HOME, OWN_FILES, WORK_ROOT
 from sandbox_manager.model.directory import SKILLS_ROOT
-from sandbox_manager.ports import Inside, Look
+from sandbox_manager.ports.inside import Inside, Look
 
 _END = "TRYSKILLS_END"
 _SET_UP_S = 600
@@ -59,6 +60,8 @@ class Shell(Protocol):
     """What this needs of the provider's toolbox."""
 
     async def upload(self, sandbox_id: str, files: Mapping[str, bytes]) -> None: ...
+
+    async def download(self, sandbox_id: str, path: str) -> bytes: ...
 
     async def run(
         self, sandbox_id: str, command: str, *, timeout_s: int = 60
@@ -149,10 +152,10 @@ class InsideCommands(Inside):
         return answer
 
 
-def program(command: str, args: Mapping[str, Any]) -> str:
-    """A shell command that runs the script with its arguments; nothing in it is for the shell."""
+def program(command: str, args: Mapping[str, Any], module: ModuleType = script) -> str:
+    """A shell command that runs a script with its arguments; nothing in it is for the shell."""
     own_import = "from common.digest import EXECUTABLE, PLAIN, skill_digest\n"
-    source = inspect.getsource(script).replace(own_import, "")
+    source = inspect.getsource(module).replace(own_import, "")
     call = f"main({command!r}, json.loads({json.dumps(args)!r}))"
     return f"python3 -I - <<'{_END}'\n{inspect.getsource(digest)}\n{source}\n{call}\n{_END}\n"
 

@@ -16,7 +16,7 @@ from sandbox_manager.adapters.mongo.records import (
     to_document,
 )
 from sandbox_manager.model.launch import RUNNING_STATES, AskedBy, Launch
-from sandbox_manager.ports import LaunchChange, Launches
+from sandbox_manager.ports.stores import LaunchChange, Launches
 
 LAUNCHES = "launches"
 LAUNCH_INDEXES = (

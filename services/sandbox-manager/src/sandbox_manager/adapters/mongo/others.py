@@ -7,7 +7,7 @@ from common.mongo import Collection
 from pymongo.errors import DuplicateKeyError
 
 from sandbox_manager.adapters.mongo.records import store_errors
-from sandbox_manager.ports import Acknowledgements, Leadership, Orphans
+from sandbox_manager.ports.stores import Acknowledgements, Leadership, Orphans
 
 ACKNOWLEDGEMENTS = "acknowledgements"
 ORPHANS = "orphans"

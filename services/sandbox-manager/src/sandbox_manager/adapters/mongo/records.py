@@ -13,7 +13,7 @@ from common.outbox import waiting
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from sandbox_manager.errors import StoreUnavailableError
-from sandbox_manager.model.sandbox import Record
+from sandbox_manager.model.record import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
 

@@ -17,7 +17,7 @@ from sandbox_manager.adapters.mongo.records import (
     to_document,
 )
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports import SandboxChange, Sandboxes
+from sandbox_manager.ports.stores import SandboxChange, Sandboxes
 
 SANDBOXES = "sandboxes"
 SANDBOX_INDEXES = (

@@ -1,0 +1,59 @@
+"""The parts of a sandbox's record: rights, access, what is installed."""
+
+from datetime import datetime, timedelta
+
+from common.contracts.sandbox import LaunchSkill
+from pydantic import BaseModel, ConfigDict
+
+STALE_LOCK = timedelta(minutes=5)
+
+
+class Record(BaseModel):
+    """A frozen part of a stored document."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Right(Record):
+    """Whose work a write belongs to: a launch (or a use-lease) and its claim's fencing token."""
+
+    holder: str
+    token: int
+
+
+class CreateLock(Right):
+    progressed_at: datetime
+
+    def is_stale(self, now: datetime) -> bool:
+        return now - self.progressed_at >= STALE_LOCK
+
+
+class Hold(Right):
+    until: datetime
+
+
+class UseLease(Record):
+    id: str
+    until: datetime
+    session_id: str | None = None
+    turn_id: str | None = None
+
+
+class PreviewAccess(Record):
+    """A signed URL, sealed, and when it was minted."""
+
+    sealed_url: str
+    minted_at: datetime
+
+
+class Variable(Record):
+    """A variable that an installed skill declares."""
+
+    name: str
+    is_required: bool = False
+
+
+class Installed(Record):
+    skill: LaunchSkill
+    variables: tuple[Variable, ...] = ()
+    installed_at: datetime

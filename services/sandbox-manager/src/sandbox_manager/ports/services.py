@@ -1,0 +1,48 @@
+"""Other services, and the bus."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from common.contracts.keys import OwnerSettings
+from common.contracts.sandbox import LaunchEntry
+from common.contracts.skills import ResolvedSkill
+
+from sandbox_manager.model.variables import StoredVariable
+
+
+class Skills(Protocol):
+    """The resolver."""
+
+    async def resolve(self, ref: str) -> ResolvedSkill: ...
+
+    async def get(self, digest: str) -> ResolvedSkill: ...
+
+    async def bundle(self, digest: str) -> bytes:
+        """An uncompressed tar of the skill's files, already checked against `digest`."""
+        ...
+
+
+class Keys(Protocol):
+    """What an owner chose and entered."""
+
+    async def settings(self, owner_id: str) -> OwnerSettings: ...
+
+    async def variables(self, owner_id: str) -> Sequence[StoredVariable]: ...
+
+    async def reveal(self, owner_id: str, variable: StoredVariable) -> str: ...
+
+
+class Transfer(Protocol):
+    """Bodies too large for a message."""
+
+    async def put(self, content: bytes) -> str: ...
+
+    async def take(self, name: str) -> bytes | None:
+        """The body, which is deleted; None when there is none (any more)."""
+        ...
+
+
+class LaunchJournal(Protocol):
+    async def publish(self, launch_id: str, entries: Sequence[LaunchEntry]) -> None:
+        """Tell those who watch; the record already has the entries."""
+        ...

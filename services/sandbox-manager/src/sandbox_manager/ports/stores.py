@@ -1,0 +1,113 @@
+"""The records: what is kept, and how it changes."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from common.contracts.events import OutgoingEvent
+
+from sandbox_manager.model.launch import AskedBy, Launch
+from sandbox_manager.model.sandbox import Sandbox
+
+SandboxChange = Callable[[Sandbox], Sandbox | None]
+LaunchChange = Callable[[Launch], Launch | None]
+
+
+class Sandboxes(Protocol):
+    """The records of sandboxes, one per owner."""
+
+    async def get(self, owner_id: str) -> Sandbox:
+        """An owner without a record has an absent sandbox."""
+        ...
+
+    async def apply(
+        self,
+        owner_id: str,
+        change: SandboxChange,
+        *,
+        known: Sandbox | None = None,
+        event: OutgoingEvent | None = None,
+    ) -> Sandbox | None:
+        """Store what `change` makes of the record, atomically, with its event.
+
+        `change` runs again on the newer record when somebody wrote in between; what it raises is
+        raised. None from it: nothing is written, None is returned.
+        """
+        ...
+
+    async def by_relay_token(self, sha256: str) -> Sandbox | None: ...
+
+    async def forget(self, owner_id: str) -> bool:
+        """Remove an erased owner's record; False while an event of it waits to be sent."""
+        ...
+
+    async def existing(self) -> Sequence[Sandbox]:
+        """Every record that is not absent."""
+        ...
+
+    async def count_existing(self) -> int: ...
+
+
+class Launches(Protocol):
+    """The records of launches."""
+
+    async def add(self, launch: Launch, *, events: Sequence[OutgoingEvent]) -> Launch | None:
+        """Store a new launch; None when one that runs, or the same request, is there already."""
+        ...
+
+    async def get(self, launch_id: str) -> Launch | None: ...
+
+    async def running(self, running_key: str) -> Launch | None: ...
+
+    async def asked(self, asked: AskedBy) -> Launch | None: ...
+
+    async def apply(
+        self,
+        launch_id: str,
+        change: LaunchChange,
+        *,
+        known: Launch | None = None,
+        events: Sequence[OutgoingEvent] = (),
+    ) -> Launch | None:
+        """As `Sandboxes.apply`."""
+        ...
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Launch]:
+        """Launches that run and whose claim has run out."""
+        ...
+
+    async def count_running(self, owner_id: str) -> int: ...
+
+    async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
+        """As history: without phases, entries and receipt."""
+        ...
+
+    async def forget(self, owner_id: str) -> bool:
+        """Remove an erased owner's launches; False while an event of one waits to be sent."""
+        ...
+
+
+class Acknowledgements(Protocol):
+    """Safety reports that owners accepted, by digest."""
+
+    async def add(self, owner_id: str, digest: str, now: datetime) -> None: ...
+
+    async def has(self, owner_id: str, digest: str) -> bool: ...
+
+    async def forget(self, owner_id: str) -> None: ...
+
+
+class Orphans(Protocol):
+    """Sandboxes at the provider that no record explains, since when."""
+
+    async def seen(self, sandbox_id: str, now: datetime) -> datetime:
+        """When it was seen first."""
+        ...
+
+    async def forget_others(self, sandbox_ids: Sequence[str]) -> None: ...
+
+
+class Leadership(Protocol):
+    """Which process reconciles."""
+
+    async def is_leader(self, now: datetime) -> bool: ...
