@@ -11,6 +11,7 @@ its caller has gone.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
@@ -53,6 +55,9 @@ MAX_BODY = 768 * 1024
 DEFAULT_TIMEOUT = timedelta(seconds=10)
 _DRAIN_S = 10.0
 _PING_S = 1.0
+_NOBODY_YET_S = (0.05, 0.2)
+"""A subscription reaches other connections a moment after it was made, so nobody may mean not yet:
+nothing was handled, and asking again is safe."""
 
 
 class RpcServer:
@@ -165,24 +170,46 @@ class RpcClient:
         seconds = (within or self._timeout).total_seconds()
         with tracer.start_as_current_span(rpc.subject, kind=SpanKind.CLIENT):
             headers = inject_context({DEADLINE_HEADER: str(int((time.time() + seconds) * 1000))})
-            try:
-                reply = await self._connection.request(
-                    subject_of(rpc, target),
-                    request.model_dump_json().encode(),
-                    timeout=seconds,
-                    headers=headers,
-                )
-            except NoRespondersError as exc:
-                detail = f"{rpc.service} is not running"
-                raise UnavailableError(detail) from exc
-            except (ConnectionClosedError, ConnectionReconnectingError) as exc:
-                detail = "the message bus does not answer"
-                raise UnavailableError(detail) from exc
-            except NatsTimeoutError as exc:
-                raise _late(rpc) from exc
+            body = request.model_dump_json().encode()
+            reply = await self._ask(rpc, subject_of(rpc, target), body, headers, seconds=seconds)
         if reply.headers and ERROR_CODE_HEADER in reply.headers:
             raise error_from_wire(reply.data)
         return _read_reply(rpc, reply.data)
+
+    async def _ask(
+        self,
+        rpc: Rpc[Any, Any],
+        subject: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        seconds: float,
+    ) -> Msg:
+        for pause_s in _NOBODY_YET_S:
+            with contextlib.suppress(NoRespondersError):
+                return await self._ask_once(rpc, subject, body, headers, seconds=seconds)
+            await asyncio.sleep(pause_s)
+        try:
+            return await self._ask_once(rpc, subject, body, headers, seconds=seconds)
+        except NoRespondersError as exc:
+            raise UnavailableError(f"{rpc.service} is not running") from exc
+
+    async def _ask_once(
+        self,
+        rpc: Rpc[Any, Any],
+        subject: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        seconds: float,
+    ) -> Msg:
+        try:
+            return await self._connection.request(subject, body, timeout=seconds, headers=headers)
+        except (ConnectionClosedError, ConnectionReconnectingError) as exc:
+            message = "the message bus does not answer"
+            raise UnavailableError(message) from exc
+        except NatsTimeoutError as exc:
+            raise _late(rpc) from exc
 
     async def ping(self, service: str) -> None:
         """Raise UnavailableError unless a process of `service` answers within a second."""
