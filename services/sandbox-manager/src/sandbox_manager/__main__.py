@@ -1,4 +1,6 @@
-"""`python -m sandbox_manager` serves; `reconcile` compares records and provider once."""
+"""`python -m sandbox_manager` serves. `reconcile [--dry-run]` compares records and provider once;
+`snapshot build|check` makes or examines what sandboxes are made from.
+"""
 
 import argparse
 import sys
@@ -6,7 +8,8 @@ import sys
 import uvloop
 from common import telemetry
 
-from sandbox_manager.main import SERVICE, reconcile, run
+from sandbox_manager.main import run
+from sandbox_manager.main.commands import SERVICE, reconcile, snapshot
 from sandbox_manager.settings import load
 
 
@@ -16,6 +19,8 @@ def main(arguments: list[str]) -> int:
     telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
     if asked.command == "reconcile":
         return uvloop.run(reconcile(settings, sys.stdout.write, dry_run=asked.dry_run))
+    if asked.command == "snapshot":
+        return uvloop.run(snapshot(settings, sys.stdout.write, build=asked.what == "build"))
     uvloop.run(run(settings))
     return 0
 
@@ -27,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     reconciling.add_argument(
         "--dry-run", action="store_true", help="only print what would be done"
     )
+    snapshots = commands.add_parser("snapshot", help="what sandboxes are made from")
+    snapshots.add_argument("what", choices=("build", "check"))
     return made
 
 

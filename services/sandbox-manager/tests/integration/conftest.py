@@ -32,7 +32,10 @@ from local_platform.daytona.testing import HostProcess
 from pydantic import SecretStr
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider, open_daytona
 from sandbox_manager.adapters.probe import NoProbe
-from sandbox_manager.main import INDEXES, SERVICE, Parts, serve, wired
+from sandbox_manager.main import serve, wired
+from sandbox_manager.main.adapters import INDEXES
+from sandbox_manager.main.commands import SERVICE
+from sandbox_manager.main.parts import Parts
 from sandbox_manager.settings import Settings
 
 ROOTS = Path(__file__).parents[4] / ".local" / "daytona" / "roots"
@@ -192,7 +195,7 @@ async def platform(host: HostProcess, nats_url: str, mongodb_uri: str) -> AsyncI
         await neighbours.serve_keys(server)
         provider = DaytonaProvider(sdk, guard)
         connections = Backbone(nats, jetstream, rpc, server, database)
-        async with wired(settings, connections, provider, guard, NoProbe()) as parts:
+        async with wired(settings, connections, provider, NoProbe()) as parts:
             await serve(settings, connections, parts)
             transfer = ObjectBucket(jetstream, TRANSFER_BUCKET)
             yield Platform(rpc, neighbours, provider, parts, database, transfer)

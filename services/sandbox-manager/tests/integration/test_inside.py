@@ -191,7 +191,7 @@ class Starter:
         return int(text or 0)
 
     def runs(self, program: str) -> bool:
-        return program.encode() in Path(f"/proc/{self.pid()}/cmdline").read_bytes()
+        return Path(f"/proc/{self.pid()}/comm").read_text().strip() == program
 
     def wait_for(self, holds: Any) -> None:
         deadline = time.monotonic() + 10

@@ -17,7 +17,7 @@ from sandbox_manager.adapters.mongo.others import (
     MongoOrphans,
 )
 from sandbox_manager.adapters.mongo.sandboxes import SANDBOXES, MongoSandboxes
-from sandbox_manager.main import INDEXES
+from sandbox_manager.main.adapters import INDEXES
 from sandbox_manager.model.launch import AskedBy, Claim, Launch, running_key
 from sandbox_manager.model.record import Right, UseLease
 from sandbox_manager.model.sandbox import Sandbox

@@ -52,6 +52,10 @@ class Inside(Protocol):
         """Make the workspace, read the skill's digest back, see whether the agent lives."""
         ...
 
+    async def output(self, sandbox_id: str, command: str) -> str:
+        """What a command writes."""
+        ...
+
     async def set_up(self, sandbox_id: str, hermes: str) -> None:
         """Install Hermes into a bare image."""
         ...

@@ -1,12 +1,13 @@
 """The provider of sandboxes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from sandbox_manager.model.provided import ProvidedSandbox
+from sandbox_manager.model.recipe import Recipe
 
 
 class Source(StrEnum):
@@ -68,3 +69,18 @@ class SandboxProvider(Protocol):
     async def refresh_activity(self, sandbox_id: str) -> None: ...
 
     async def sign_preview(self, sandbox_id: str, port: int, ttl: timedelta) -> str: ...
+
+
+class SnapshotBuilder(Protocol):
+    """Snapshots at the provider."""
+
+    async def build(self, name: str, recipe: Recipe, tell: Callable[[str], object]) -> None:
+        """Build and wait; `tell` gets the builder's own lines.
+
+        A provider that prepares snapshots itself is asked to do that instead.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete; a snapshot that is gone is not an error."""
+        ...

@@ -111,3 +111,11 @@ class Leadership(Protocol):
     """Which process reconciles."""
 
     async def is_leader(self, now: datetime) -> bool: ...
+
+
+class SnapshotPointer(Protocol):
+    """Which snapshot new sandboxes are made from, where an operator built one."""
+
+    async def current(self) -> str | None: ...
+
+    async def point_to(self, name: str) -> None: ...

@@ -35,7 +35,7 @@ from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.steps import Step
 from sandbox_manager.ports.inside import Inside
 from sandbox_manager.ports.provider import Retention, SandboxOrder, SandboxProvider, Source
-from sandbox_manager.ports.stores import Sandboxes
+from sandbox_manager.ports.stores import Sandboxes, SnapshotPointer
 from sandbox_manager.service.configuring import Wanted
 from sandbox_manager.service.desk import Desk, together
 from sandbox_manager.service.preparing import Changes, Preparation, RelayToken
@@ -73,12 +73,14 @@ class Creation:
         sandboxes: Sandboxes,
         preparation: Preparation,
         policy: CreatePolicy,
+        pointer: SnapshotPointer,
     ) -> None:
         self._provider = provider
         self._inside = inside
         self._sandboxes = sandboxes
         self._preparation = preparation
         self._policy = policy
+        self._pointer = pointer
 
     async def lock(self, desk: Desk) -> Sandbox | None:
         """`acquire_create_lock`: of any number of launches exactly one gets it; None: not this.
@@ -136,7 +138,7 @@ class Creation:
             if found is not None:
                 await self._set_up(desk, found)
                 return found, found.labels.get(IMAGE_LABEL, "")
-        for source, image in self._policy.sources:
+        for source, image in await self._sources():
             try:
                 made = await self._ask(desk, sandbox, source, image)
             except SnapshotMissingError as exc:
@@ -149,6 +151,14 @@ class Creation:
             "the sandbox provider has neither the snapshot nor an image to make a sandbox from"
         )
         raise CreateFailedError(message)
+
+    async def _sources(self) -> list[tuple[Source, str]]:
+        """A snapshot that an operator built takes the place of the one in the settings."""
+        built = await self._pointer.current()
+        return [
+            (source, built if built is not None and source is Source.SNAPSHOT else image)
+            for source, image in self._policy.sources
+        ]
 
     async def _set_up(self, desk: Desk, made: ProvidedSandbox) -> None:
         if made.labels.get(SOURCE_LABEL) == Source.BARE:

@@ -4,6 +4,7 @@ Answers are kept as the JSON of the wire: a skill's own metadata may hold keys t
 names.
 """
 
+from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,8 @@ from skill_resolver.ports import Head, Resolutions
 RESOLUTIONS, HEADS, LISTINGS = "resolutions", "heads", "listings"
 _KEPT = int(timedelta(days=30).total_seconds())
 _USE_NOTED_EVERY = timedelta(days=1)
+_REMEMBERED_FOR = timedelta(hours=1)
+_MOST_REMEMBERED = 256
 _BATCH = 200
 
 INDEXES = {
@@ -38,9 +41,18 @@ class MongoResolutions(Resolutions):
         self._heads: Collection = database[HEADS]
         self._listings: Collection = database[LISTINGS]
         self._clock = clock
+        self._remembered: OrderedDict[str, tuple[ResolvedSkill, datetime]] = OrderedDict()
 
     async def answer(self, question: str) -> ResolvedSkill | None:
-        return await self._used(await self._resolutions.find_one({"_id": question}))
+        """A question names the commit: its answer never changes, the last ones stay in memory."""
+        remembered = self._remembered.get(question)
+        if remembered is not None and self._clock() - remembered[1] < _REMEMBERED_FOR:
+            self._remembered.move_to_end(question)
+            return remembered[0]
+        answer = await self._used(await self._resolutions.find_one({"_id": question}))
+        if answer is not None:
+            self._remember(question, answer)
+        return answer
 
     async def by_digest(self, digest: str) -> ResolvedSkill | None:
         newest = [("resolved_at", DESCENDING)]
@@ -83,6 +95,11 @@ class MongoResolutions(Resolutions):
             if deleted.deleted_count:
                 digests.add(found["digest"])
         return [digest for digest in sorted(digests) if not await self._is_kept(digest)]
+
+    def _remember(self, question: str, answer: ResolvedSkill) -> None:
+        self._remembered[question] = (answer, self._clock())
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
 
     async def _is_kept(self, digest: str) -> bool:
         return await self._resolutions.find_one({"digest": digest}, {"_id": 1}) is not None

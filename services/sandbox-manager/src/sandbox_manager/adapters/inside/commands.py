@@ -133,6 +133,10 @@ class InsideCommands(Inside):
         answer = await self._ask(sandbox_id, "look", directory=directory, workspace=workspace)
         return Look(answer.get("digest"), bool(answer.get("is_agent_alive")))
 
+    async def output(self, sandbox_id: str, command: str) -> str:
+        _, output = await self._shell.run(sandbox_id, command)
+        return output
+
     async def set_up(self, sandbox_id: str, hermes: str) -> None:
         own = shlex.quote(OWN_FILES)
         command = (

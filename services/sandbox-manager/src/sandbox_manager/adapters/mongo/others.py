@@ -1,4 +1,4 @@
-"""`acknowledgements`, `orphans` and `leases`."""
+"""`acknowledgements`, `orphans`, `leases` and `pointers`."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,13 +7,15 @@ from common.mongo import Collection
 from pymongo.errors import DuplicateKeyError
 
 from sandbox_manager.adapters.mongo.records import store_errors
-from sandbox_manager.ports.stores import Acknowledgements, Leadership, Orphans
+from sandbox_manager.ports.stores import Acknowledgements, Leadership, Orphans, SnapshotPointer
 
 ACKNOWLEDGEMENTS = "acknowledgements"
 ORPHANS = "orphans"
+POINTERS = "pointers"
 LEASES = "leases"
 
 _RECONCILER = "reconciler"
+_SNAPSHOT = "snapshot"
 
 
 class MongoAcknowledgements(Acknowledgements):
@@ -78,3 +80,19 @@ class MongoLeadership(Leadership):
         except DuplicateKeyError:
             return False
         return done.matched_count == 1 or done.upserted_id is not None
+
+
+class MongoSnapshotPointer(SnapshotPointer):
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    @store_errors
+    async def current(self) -> str | None:
+        document = await self._collection.find_one({"_id": _SNAPSHOT})
+        return str(document["name"]) if document is not None else None
+
+    @store_errors
+    async def point_to(self, name: str) -> None:
+        await self._collection.update_one(
+            {"_id": _SNAPSHOT}, {"$set": {"name": name}}, upsert=True
+        )

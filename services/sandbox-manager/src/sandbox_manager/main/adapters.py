@@ -1,0 +1,106 @@
+"""Every port in its real form."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiohttp
+from common.contracts.skills import BUNDLE_BUCKET
+from common.messaging.journal import Journal
+from common.messaging.objects import ObjectBucket
+from common.messaging.streams import TRANSFER_BUCKET
+from common.mongo import Database
+from common.outbox import ARCHIVE_INDEXES
+from common.preview import PreviewGuard
+from common.running import Backbone
+
+from sandbox_manager.adapters.agents import PreviewAgents
+from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills, BusTransfer
+from sandbox_manager.adapters.daytona.provider import DaytonaProvider
+from sandbox_manager.adapters.daytona.toolbox import Toolbox
+from sandbox_manager.adapters.inside.commands import InsideCommands
+from sandbox_manager.adapters.inside.workspaces import SandboxWorkspaces
+from sandbox_manager.adapters.mongo.launches import LAUNCH_INDEXES, LAUNCHES, MongoLaunches
+from sandbox_manager.adapters.mongo.others import (
+    ACKNOWLEDGEMENTS,
+    ORPHANS,
+    POINTERS,
+    MongoAcknowledgements,
+    MongoOrphans,
+    MongoSnapshotPointer,
+)
+from sandbox_manager.adapters.mongo.sandboxes import SANDBOX_INDEXES, SANDBOXES, MongoSandboxes
+from sandbox_manager.adapters.sealing import AesSealer
+from sandbox_manager.adapters.signing import Ed25519Signer
+from sandbox_manager.ports.inside import Agents, Inside, Workspaces
+from sandbox_manager.ports.own import Sealer, Signer
+from sandbox_manager.ports.provider import SandboxProvider
+from sandbox_manager.ports.services import Keys, LaunchJournal, Skills, Transfer
+from sandbox_manager.ports.stores import (
+    Acknowledgements,
+    Launches,
+    Orphans,
+    Sandboxes,
+    SnapshotPointer,
+)
+
+EVENTS = "events"
+INDEXES = {SANDBOXES: SANDBOX_INDEXES, LAUNCHES: LAUNCH_INDEXES, EVENTS: ARCHIVE_INDEXES}
+
+_TRANSFER_TTL = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Stores:
+    sandboxes: Sandboxes
+    launches: Launches
+    acknowledgements: Acknowledgements
+    orphans: Orphans
+    pointer: SnapshotPointer
+
+
+@dataclass(frozen=True)
+class Adapters:
+    stores: Stores
+    provider: SandboxProvider
+    inside: Inside
+    workspaces: Workspaces
+    agents: Agents
+    skills: Skills
+    keys: Keys
+    journal: LaunchJournal
+    transfer: Transfer
+    sealer: Sealer
+    signer: Signer
+
+
+def stores_in(database: Database) -> Stores:
+    return Stores(
+        sandboxes=MongoSandboxes(database[SANDBOXES]),
+        launches=MongoLaunches(database[LAUNCHES]),
+        acknowledgements=MongoAcknowledgements(database[ACKNOWLEDGEMENTS]),
+        orphans=MongoOrphans(database[ORPHANS]),
+        pointer=MongoSnapshotPointer(database[POINTERS]),
+    )
+
+
+def adapters_of(
+    connections: Backbone,
+    provider: DaytonaProvider,
+    guard: PreviewGuard,
+    http: aiohttp.ClientSession,
+    key: bytes,
+) -> Adapters:
+    toolbox, jetstream = Toolbox(provider), connections.jetstream
+    return Adapters(
+        stores=stores_in(connections.database),
+        provider=provider,
+        inside=InsideCommands(toolbox),
+        workspaces=SandboxWorkspaces(toolbox),
+        agents=PreviewAgents(http, guard),
+        skills=BusSkills(connections.rpc, ObjectBucket(jetstream, BUNDLE_BUCKET)),
+        keys=BusKeys(connections.rpc),
+        journal=BusJournal(Journal(connections.nats, jetstream)),
+        transfer=BusTransfer(ObjectBucket(jetstream, TRANSFER_BUCKET, ttl=_TRANSFER_TTL)),
+        sealer=AesSealer(key),
+        signer=Ed25519Signer(key),
+    )

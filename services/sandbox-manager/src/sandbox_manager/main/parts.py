@@ -1,0 +1,215 @@
+"""The use cases over their ports."""
+
+from dataclasses import dataclass
+
+from common.clock import utc_now
+from common.ids import new_id
+
+from sandbox_manager.main.adapters import Adapters, Stores
+from sandbox_manager.model.config import ModelLimits
+from sandbox_manager.ports.own import Sealer, StepProbe
+from sandbox_manager.ports.provider import Retention, SandboxProvider, Source
+from sandbox_manager.service.background import Background
+from sandbox_manager.service.browsing import Browsing
+from sandbox_manager.service.caring import AgentCare
+from sandbox_manager.service.configuring import Configs
+from sandbox_manager.service.creating import CreatePolicy, Creation
+from sandbox_manager.service.desk import Records
+from sandbox_manager.service.driving import LaunchDriver
+from sandbox_manager.service.erasing import Erasing
+from sandbox_manager.service.gate import Gate
+from sandbox_manager.service.installing import Installation
+from sandbox_manager.service.launching import Launching
+from sandbox_manager.service.lending import Lending
+from sandbox_manager.service.pool import Pool
+from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.receipts import Receipts
+from sandbox_manager.service.reconciling import Reconciliation
+from sandbox_manager.service.removing import Removal
+from sandbox_manager.service.takeover import Takeover
+from sandbox_manager.settings import Settings
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is served and looped."""
+
+    launching: Launching
+    pool: Pool
+    lending: Lending
+    takeover: Takeover
+    reconciliation: Reconciliation
+    erasing: Erasing
+    browsing: Browsing
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Use cases that others are made of."""
+
+    configs: Configs
+    preparation: Preparation
+    care: AgentCare
+    removal: Removal
+    receipts: Receipts
+
+
+def shared_of(settings: Settings, adapters: Adapters) -> Shared:
+    configs = Configs(
+        adapters.keys,
+        secret=settings.key(),
+        relay_url=settings.relay_public_url,
+        limits=ModelLimits(settings.context_length, settings.max_tokens),
+    )
+    preparation = Preparation(
+        provider=adapters.provider,
+        inside=adapters.inside,
+        agents=adapters.agents,
+        skills=adapters.skills,
+        configs=configs,
+        sealer=adapters.sealer,
+        clock=utc_now,
+        agent_start=settings.agent_start,
+    )
+    care = AgentCare(
+        provider=adapters.provider,
+        inside=adapters.inside,
+        sandboxes=adapters.stores.sandboxes,
+        preparation=preparation,
+        clock=utc_now,
+    )
+    return Shared(
+        configs=configs,
+        preparation=preparation,
+        care=care,
+        removal=Removal(
+            provider=adapters.provider, sandboxes=adapters.stores.sandboxes, clock=utc_now
+        ),
+        receipts=Receipts(settings.hermes, adapters.signer),
+    )
+
+
+def driver_of(
+    settings: Settings, adapters: Adapters, shared: Shared, probe: StepProbe
+) -> LaunchDriver:
+    stores = adapters.stores
+    return LaunchDriver(
+        records=Records(stores.launches, stores.sandboxes, adapters.journal, settings.claim_ttl),
+        provider=adapters.provider,
+        configs=shared.configs,
+        preparation=shared.preparation,
+        creation=Creation(
+            provider=adapters.provider,
+            inside=adapters.inside,
+            sandboxes=stores.sandboxes,
+            preparation=shared.preparation,
+            policy=create_policy(settings),
+            pointer=stores.pointer,
+        ),
+        installation=Installation(
+            preparation=shared.preparation, configs=shared.configs, care=shared.care
+        ),
+        removal=shared.removal,
+        receipts=shared.receipts,
+        clock=utc_now,
+        probe=probe,
+    )
+
+
+def parts_of(
+    settings: Settings, adapters: Adapters, background: Background, probe: StepProbe
+) -> Parts:
+    shared, worker = shared_of(settings, adapters), new_id("wrk")
+    driver = driver_of(settings, adapters, shared, probe)
+    stores = adapters.stores
+    pool = Pool(
+        sandboxes=stores.sandboxes,
+        provider=adapters.provider,
+        inside=adapters.inside,
+        removal=shared.removal,
+        background=background,
+        tab_limit=settings.tab_limit,
+        clock=utc_now,
+    )
+    return Parts(
+        launching=Launching(
+            worker=worker,
+            launches=stores.launches,
+            sandboxes=stores.sandboxes,
+            skills=adapters.skills,
+            journal=adapters.journal,
+            configs=shared.configs,
+            preparation=shared.preparation,
+            gate=Gate(stores.acknowledgements, allowed=settings.allowed_digests()),
+            driver=driver,
+            background=background,
+            most_launches=settings.most_launches,
+            receipts=shared.receipts,
+            clock=utc_now,
+            claim_ttl=settings.claim_ttl,
+        ),
+        pool=pool,
+        lending=Lending(
+            sandboxes=stores.sandboxes,
+            inside=adapters.inside,
+            preparation=shared.preparation,
+            configs=shared.configs,
+            care=shared.care,
+            pool=pool,
+            most_leases=settings.most_turns,
+            clock=utc_now,
+        ),
+        takeover=Takeover(
+            worker=worker,
+            launches=stores.launches,
+            sandboxes=stores.sandboxes,
+            driver=driver,
+            removal=shared.removal,
+            background=background,
+            clock=utc_now,
+            claim_ttl=settings.claim_ttl,
+        ),
+        reconciliation=reconciliation_of(settings, stores, adapters.provider, adapters.sealer),
+        erasing=Erasing(
+            sandboxes=stores.sandboxes,
+            launches=stores.launches,
+            acknowledgements=stores.acknowledgements,
+            removal=shared.removal,
+            clock=utc_now,
+        ),
+        browsing=Browsing(stores.sandboxes, adapters.workspaces, adapters.transfer),
+    )
+
+
+def reconciliation_of(
+    settings: Settings, stores: Stores, provider: SandboxProvider, sealer: Sealer
+) -> Reconciliation:
+    return Reconciliation(
+        deployment_id=settings.deployment_id,
+        provider=provider,
+        sandboxes=stores.sandboxes,
+        orphans=stores.orphans,
+        sealer=sealer,
+        removal=Removal(provider=provider, sandboxes=stores.sandboxes, clock=utc_now),
+        grace=settings.orphan_grace,
+        clock=utc_now,
+    )
+
+
+def create_policy(settings: Settings) -> CreatePolicy:
+    ways = (
+        (Source.SNAPSHOT, settings.snapshot),
+        (Source.IMAGE, settings.image),
+        (Source.BARE, settings.bare_image),
+    )
+    return CreatePolicy(
+        deployment_id=settings.deployment_id,
+        sources=[(source, image) for source, image in ways if image],
+        retention=retention(settings),
+        most_sandboxes=settings.most_sandboxes,
+        hermes=settings.hermes,
+    )
+
+
+def retention(settings: Settings) -> Retention:
+    return Retention(settings.stop_after, settings.archive_after, settings.delete_after)

@@ -1,0 +1,222 @@
+"""Every use case over the fakes."""
+
+import asyncio
+from datetime import timedelta
+
+from common.contracts.sandbox import StartLaunch
+from common.contracts.skills import EnvVar
+from common.testing.fakes import StoppedClock
+from sandbox_fakes.inside import FakeAgents, FakeInside
+from sandbox_fakes.provider import FakeProvider
+from sandbox_fakes.services import (
+    FakeJournal,
+    FakeKeys,
+    FakeSealer,
+    FakeSigner,
+    FakeSkills,
+    KillingProbe,
+)
+from sandbox_fakes.stores import (
+    FakeAcknowledgements,
+    FakeLaunches,
+    FakeOrphans,
+    FakeSandboxes,
+    FakeSnapshotPointer,
+)
+from sandbox_manager.model.config import ModelLimits
+from sandbox_manager.model.launch import Launch
+from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.ports.provider import Retention, Source
+from sandbox_manager.service.background import Background
+from sandbox_manager.service.caring import AgentCare
+from sandbox_manager.service.configuring import Configs
+from sandbox_manager.service.creating import CreatePolicy, Creation
+from sandbox_manager.service.desk import Records
+from sandbox_manager.service.driving import LaunchDriver
+from sandbox_manager.service.erasing import Erasing
+from sandbox_manager.service.gate import Gate
+from sandbox_manager.service.installing import Installation
+from sandbox_manager.service.launching import Launching
+from sandbox_manager.service.lending import Lending
+from sandbox_manager.service.pool import Pool
+from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.receipts import Receipts
+from sandbox_manager.service.reconciling import Reconciliation
+from sandbox_manager.service.removing import Removal
+from sandbox_manager.service.takeover import Takeover
+
+SNAPSHOT = "hermes-snapshot"
+OWNER = "own_" + "a" * 20
+
+
+class World:
+    """Every use case over the same fakes, which are open to a test; the clock moves in sleeps."""
+
+    def __init__(self) -> None:
+        self.clock = StoppedClock()
+        self.provider = FakeProvider()
+        self.inside = FakeInside(self.provider)
+        self.agents = FakeAgents(self.inside)
+        self.skills = FakeSkills()
+        self.keys = FakeKeys()
+        self.sandboxes = FakeSandboxes()
+        self.launches = FakeLaunches()
+        self.acknowledgements = FakeAcknowledgements()
+        self.orphans = FakeOrphans()
+        self.pointer = FakeSnapshotPointer()
+        self.journal = FakeJournal()
+        self.probe = KillingProbe()
+        self.background = Background()
+        self.sources = [(Source.SNAPSHOT, SNAPSHOT)]
+        self.owner = OWNER
+        self.receipts = Receipts("hermes-agent==0", FakeSigner())
+        self._wire()
+
+    async def sleep(self, seconds: float) -> None:
+        self.clock.advance(timedelta(seconds=seconds))
+        await asyncio.sleep(0)
+
+    def _wire(self) -> None:
+        limits = ModelLimits(131_072, 8_192)
+        configs = Configs(
+            self.keys, secret=b"k" * 32, relay_url="http://relay.test:8090", limits=limits
+        )
+        self.preparation = Preparation(
+            provider=self.provider,
+            inside=self.inside,
+            agents=self.agents,
+            skills=self.skills,
+            configs=configs,
+            sealer=FakeSealer(),
+            clock=self.clock,
+            agent_start=timedelta(seconds=30),
+            sleep=self.sleep,
+        )
+        care = AgentCare(
+            provider=self.provider,
+            inside=self.inside,
+            sandboxes=self.sandboxes,
+            preparation=self.preparation,
+            clock=self.clock,
+        )
+        self.removal = Removal(
+            provider=self.provider, sandboxes=self.sandboxes, clock=self.clock, sleep=self.sleep
+        )
+        policy = CreatePolicy(
+            deployment_id="test",
+            sources=self.sources,
+            retention=Retention(timedelta(minutes=30), timedelta(days=2), timedelta(days=7)),
+            most_sandboxes=10,
+            hermes="hermes-agent==0",
+        )
+        self.creation = Creation(
+            provider=self.provider,
+            inside=self.inside,
+            sandboxes=self.sandboxes,
+            preparation=self.preparation,
+            policy=policy,
+            pointer=self.pointer,
+        )
+        self.driver = LaunchDriver(
+            records=Records(self.launches, self.sandboxes, self.journal),
+            provider=self.provider,
+            configs=configs,
+            preparation=self.preparation,
+            creation=self.creation,
+            installation=Installation(preparation=self.preparation, configs=configs, care=care),
+            removal=self.removal,
+            receipts=self.receipts,
+            clock=self.clock,
+            probe=self.probe,
+            sleep=self.sleep,
+        )
+        self.pool = Pool(
+            sandboxes=self.sandboxes,
+            provider=self.provider,
+            inside=self.inside,
+            removal=self.removal,
+            background=self.background,
+            tab_limit=timedelta(hours=4),
+            clock=self.clock,
+        )
+        self.launching = self._launching(configs)
+        self.lending = Lending(
+            sandboxes=self.sandboxes,
+            inside=self.inside,
+            preparation=self.preparation,
+            configs=configs,
+            care=care,
+            pool=self.pool,
+            most_leases=3,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
+        self.takeover = Takeover(
+            worker="second",
+            launches=self.launches,
+            sandboxes=self.sandboxes,
+            driver=self.driver,
+            removal=self.removal,
+            background=self.background,
+            clock=self.clock,
+        )
+        self.reconciliation = Reconciliation(
+            deployment_id="test",
+            provider=self.provider,
+            sandboxes=self.sandboxes,
+            orphans=self.orphans,
+            sealer=FakeSealer(),
+            removal=self.removal,
+            grace=timedelta(minutes=5),
+            clock=self.clock,
+        )
+        self.erasing = Erasing(
+            sandboxes=self.sandboxes,
+            launches=self.launches,
+            acknowledgements=self.acknowledgements,
+            removal=self.removal,
+            clock=self.clock,
+        )
+
+    def _launching(self, configs: Configs) -> Launching:
+        return Launching(
+            worker="first",
+            launches=self.launches,
+            sandboxes=self.sandboxes,
+            skills=self.skills,
+            journal=self.journal,
+            configs=configs,
+            preparation=self.preparation,
+            gate=Gate(self.acknowledgements),
+            driver=self.driver,
+            background=self.background,
+            most_launches=3,
+            receipts=self.receipts,
+            clock=self.clock,
+        )
+
+    async def start(self, ref: str, **more: object) -> Launch:
+        """Begin a launch and let what runs in the background run."""
+        request = {"owner_id": self.owner, "ref": ref, **more}
+        return await self.launching.start(StartLaunch.model_validate(request))
+
+    async def launch(self, ref: str, **more: object) -> Launch:
+        """A launch, driven to its end."""
+        begun = await self.start(ref, **more)
+        await self.background.idle()
+        return self.launches.stored[begun.id]
+
+    async def ready(self, ref: str = "acme/tools/pdf") -> Launch:
+        """A sandbox with this skill in it."""
+        if ref not in self.skills.known:
+            self.skills.add(ref)
+        launch = await self.launch(ref)
+        assert launch.state == "ready", launch.error
+        return launch
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return self.sandboxes.stored[self.owner]
+
+    def variable(self, name: str, *, required: bool = True) -> EnvVar:
+        return EnvVar(name=name, required=required, source="front matter")
