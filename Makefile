@@ -83,7 +83,10 @@ test-unit: $(READY) ## Unit tests: no I/O, no sleep [S=keys] [K=claim]
 	@$(BIN)/pytest $(if $(S),,-n 2) $(if $(S),$(filter %/$(S)/tests/unit,$(UNIT)),$(UNIT)) $(SELECT)
 
 test-integration: $(READY) ## Against the real NATS, the real store, the real Hermes in a sandbox [S=] [K=]
-	@$(BIN)/pytest -rs $(if $(S),$(filter %/$(S)/tests/integration,$(INTEGRATION)),$(INTEGRATION)) $(SELECT)
+	@for folder in $(if $(S),$(filter %/$(S)/tests/integration,$(INTEGRATION)),$(INTEGRATION)); do
+		echo "$$folder"
+		$(BIN)/pytest -rs $$folder $(SELECT)
+	done
 
 e2e: $(READY) ## Boot the whole platform and try a skill end to end
 	@$(BIN)/pytest -rs tests/e2e $(SELECT)
