@@ -91,6 +91,9 @@ test-integration: $(READY) ## Against the real NATS, the real store, the real He
 e2e: $(READY) ## Boot the whole platform and try a skill end to end
 	@$(BIN)/pytest -rs tests/e2e $(SELECT)
 
+chaos: $(READY) ## Kill sandbox-manager before and after every step of a launch; writes bench/results/chaos.json
+	@$(BIN)/python services/sandbox-manager/tests/chaos/killed.py bench/results/chaos.json
+
 bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/latest.json
 	@$(BIN)/python -m bench
 
@@ -112,4 +115,4 @@ clean: ## Stop the platform and delete the environment; data under .local stay (
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e bench lock vendor docs clean help
+.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos bench lock vendor docs clean help

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.errors import BulkWriteError
 
 from common.clock import Clock, utc_now
 from common.contracts.events import OutgoingEvent
@@ -25,6 +26,7 @@ ARCHIVE_INDEXES = (
 )
 
 _BATCH = 100
+_DUPLICATE_KEY = 11000
 
 
 class Publisher(Protocol):
@@ -58,29 +60,41 @@ class OutboxRelay:
         return sum([await self._relay(collection) for collection in self._collections])
 
     async def _relay(self, collection: Collection) -> int:
-        sent = 0
         # An empty string is below every id, so the multikey index answers this.
         cursor = collection.find({"outbox.id": {"$gt": ""}}, {"outbox": 1}).limit(_BATCH)
-        async for document in cursor:
-            events = [OutgoingEvent.model_validate(stored) for stored in document["outbox"]]
-            for event in events:
-                await self._publisher.publish(event)
+        waiting_in = {
+            document["_id"]: [
+                OutgoingEvent.model_validate(stored) for stored in document["outbox"]
+            ]
+            async for document in cursor
+        }
+        events = [event for waits in waiting_in.values() for event in waits]
+        for event in events:
+            await self._publisher.publish(event)
+        if events:
+            # One command for all: the store commits once for each command, not for each document.
             await self._file(events)
-            published = {"id": {"$in": [event.id for event in events]}}
-            await collection.update_one({"_id": document["_id"]}, {"$pull": {"outbox": published}})
-            sent += len(events)
-        return sent
+            await collection.bulk_write(
+                [_without(identity, waits) for identity, waits in waiting_in.items()],
+                ordered=False,
+            )
+        return len(events)
 
     async def _file(self, events: Sequence[OutgoingEvent]) -> None:
+        """File each event once; after a crash some are there already."""
         now = self._clock()
-        await self._archive.bulk_write(
-            [
-                UpdateOne(
-                    {"_id": event.id},
-                    {"$setOnInsert": {"subject": event.subject, "body": event.body, "at": now}},
-                    upsert=True,
-                )
-                for event in events
-            ],
-            ordered=False,
-        )
+        documents = [
+            {"_id": event.id, "subject": event.subject, "body": event.body, "at": now}
+            for event in events
+        ]
+        try:
+            await self._archive.insert_many(documents, ordered=False)
+        except BulkWriteError as exc:
+            problems = (exc.details or {}).get("writeErrors", [])
+            if any(problem.get("code") != _DUPLICATE_KEY for problem in problems):
+                raise
+
+
+def _without(identity: Any, events: Sequence[OutgoingEvent]) -> UpdateOne:
+    published = {"id": {"$in": [event.id for event in events]}}
+    return UpdateOne({"_id": identity}, {"$pull": {"outbox": published}})

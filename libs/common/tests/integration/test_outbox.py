@@ -57,3 +57,18 @@ class TestRelay:
 
         after = (await jetstream.stream_info(EVENTS_STREAM)).state.messages
         assert after - before == 1
+
+    async def test_what_is_archived_already_is_filed_once_with_the_others(
+        self, database: Database, nats_connection: Client
+    ) -> None:
+        things, archive = database["f"], database["archive"]
+        known, new = event(), event()
+        await archive.insert_one({"_id": known.id})
+        await things.update_one({"_id": 1}, waiting(known, new), upsert=True)
+
+        await OutboxRelay(
+            [things], archive, EventPublisher(nats_connection.jetstream())
+        ).run_once()
+
+        assert await things.find_one({"_id": 1}) == {"_id": 1, "outbox": []}
+        assert await archive.count_documents({}) == 2

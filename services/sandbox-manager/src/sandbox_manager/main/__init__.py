@@ -26,7 +26,7 @@ from sandbox_manager.main.adapters import EVENTS, INDEXES, adapters_of
 from sandbox_manager.main.commands import SERVICE, opened, provider_of
 from sandbox_manager.main.parts import Parts, parts_of, retention
 from sandbox_manager.ports.own import StepProbe
-from sandbox_manager.reconcilers import Reconciler
+from sandbox_manager.reconcilers import EventsOut, Reconciler
 from sandbox_manager.service.background import Background
 from sandbox_manager.settings import Settings
 
@@ -59,7 +59,7 @@ async def run(settings: Settings, probe: StepProbe | None = None) -> None:
             await serve(settings, connections, parts)
             serving.set()
             await run_until_stopped(
-                every(_OUTBOX_EVERY, outbox_relay(connections).run_once),
+                every(_OUTBOX_EVERY, EventsOut(outbox_relay(connections)).run_once),
                 every(settings.claim_ttl / 3, parts.takeover.claim_due),
                 every(settings.claim_ttl / 3, parts.takeover.go_on),
                 every(_RECONCILE_EVERY, reconciler(connections, parts).run_once),
