@@ -100,7 +100,7 @@ async def serve_agents(server: RpcServer, lending: Lending) -> None:
 
     async def authorize_relay(request: wire.AuthorizeRelay) -> wire.RelayGrant:
         sandbox = await lending.authorize_relay(request.token_sha256)
-        return wire.RelayGrant(owner_id=sandbox.owner_id, sandbox_id=_sandbox_id(sandbox))
+        return grant_out(sandbox)
 
     await server.serve(wire.ACQUIRE_AGENT, acquire_agent)
     await server.serve(wire.ACQUIRE_RAW_AGENT, acquire_raw_agent)
@@ -205,8 +205,20 @@ def agent_out(lent: LentAgent) -> wire.AgentEndpoint:
         token=SecretStr(lent.token),
         workspace=lent.workspace,
         skill_directory=lent.skill_directory,
-        provider=lent.provider,
-        model=lent.model,
+        provider=lent.choice.provider if lent.choice else "",
+        model=lent.choice.model if lent.choice else "",
+        notices=list(lent.notices),
+    )
+
+
+def grant_out(sandbox: Sandbox) -> wire.RelayGrant:
+    choice = sandbox.choice
+    return wire.RelayGrant(
+        owner_id=sandbox.owner_id,
+        sandbox_id=_sandbox_id(sandbox),
+        provider=choice.provider if choice else None,
+        model=choice.model if choice else None,
+        base_url=choice.base_url if choice else None,
     )
 
 

@@ -14,6 +14,7 @@ UnavailableError
 │   └── LostAnswerError         ... and whether it did what was asked is unknown
 ├── StoreUnavailableError       our own store does not answer
 ├── SandboxStoppedError         the sandbox is there and does not run
+├── SandboxBrokenError          the provider says that it failed, for good
 ├── CreateFailedError           no sandbox could be made
 ├── InstallFailedError          the skill's bytes did not arrive as they are
 └── AgentLostError              the agent in the sandbox does not answer
@@ -26,7 +27,7 @@ RateLimitedError
 └── QuotaExceededError          a limit of ours, or of the account at the provider
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from common.errors import (
     ConflictError,
@@ -78,6 +79,15 @@ class StoreUnavailableError(UnavailableError):
 
 class SandboxStoppedError(UnavailableError):
     default_code: ClassVar[ErrorCode] = ErrorCode.SANDBOX_UNAVAILABLE
+
+
+class SandboxBrokenError(UnavailableError):
+    default_code: ClassVar[ErrorCode] = ErrorCode.SANDBOX_UNAVAILABLE
+
+    @classmethod
+    def because(cls, reason: str | None) -> Self:
+        told = reason or "it does not say why"
+        return cls(f"the sandbox broke at the provider ({told}); delete it to get a new one")
 
 
 class CreateFailedError(UnavailableError):

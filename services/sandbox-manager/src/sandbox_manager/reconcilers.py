@@ -9,6 +9,7 @@ from prometheus_client import Gauge
 from sandbox_manager.model.balance import Balance
 from sandbox_manager.ports.stores import Leadership
 from sandbox_manager.service.reconciling import Reconciliation
+from sandbox_manager.service.surveying import Surveying
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,13 @@ class Reconciler:
     """One turn a minute, by one process of all: `run_once` is all there is to it."""
 
     def __init__(
-        self, reconciliation: Reconciliation, leadership: Leadership, clock: Clock
+        self,
+        surveying: Surveying,
+        reconciliation: Reconciliation,
+        leadership: Leadership,
+        clock: Clock,
     ) -> None:
+        self._surveying = surveying
         self._reconciliation = reconciliation
         self._leadership = leadership
         self._clock = clock
@@ -33,10 +39,10 @@ class Reconciler:
         """Never says that it did something: the next look is a minute away, not at once."""
         if not await self._leadership.is_leader(self._clock()):
             return 0
-        survey = await self._reconciliation.survey()
+        survey = await self._surveying.run()
         publish(survey.balance)
-        for finding in survey.findings:
-            await self._reconciliation.act(finding)
+        async for _ in self._reconciliation.act(survey):
+            pass
         return 0
 
 

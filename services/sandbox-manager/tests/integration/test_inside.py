@@ -1,16 +1,25 @@
 """What runs inside a sandbox, run here by a real shell: the script, and what starts processes."""
 
 import io
+import json
 import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from common.digest import skill_digest
-from sandbox_manager.adapters.inside.commands import START, answer_in, program
+from common.testing.fakes import START as START_OF_TIME
+from sandbox_manager.adapters.inside import script
+from sandbox_manager.adapters.inside.commands import (
+    START,
+    InsideCommands,
+    Shell,
+    answer_in,
+    program,
+)
 from sandbox_manager.model.config import render_environment
 
 FILES = [
@@ -139,8 +148,90 @@ class TestLook:
     def test_a_workspace_is_made(self, tmp_path: Path, places: dict[str, Any]) -> None:
         answer = self.look(places, workspace=str(tmp_path / "work/ses_1"))
 
-        assert answer == {"digest": None, "is_agent_alive": False}
+        assert answer == {"digest": None, "is_agent_alive": False, "agent": None}
         assert (tmp_path / "work/ses_1").is_dir()
+
+    def test_the_agents_version_is_read_beside_its_program(
+        self, tmp_path: Path, places: dict[str, Any]
+    ) -> None:
+        program_file = tmp_path / "own/venv/bin/hermes"
+        program_file.parent.mkdir(parents=True)
+        program_file.touch(mode=0o755)
+        (tmp_path / "own/venv/lib/python3.12/site-packages/hermes_agent-0.19.0.dist-info").mkdir(
+            parents=True
+        )
+
+        assert self.look(places)["agent"] == "0.19.0"
+
+
+SKILL = {
+    "ref": "acme/tools/pdf",
+    "owner": "acme",
+    "repo": "tools",
+    "commit": "c" * 40,
+    "path": "pdf",
+    "name": "pdf",
+    "digest": DIGEST,
+    "directory": "acme--tools--pdf",
+    "installed_at": START_OF_TIME.isoformat(),
+}
+
+
+class OneAnswer:
+    """A sandbox whose script finds this."""
+
+    def __init__(self, *entries: dict[str, Any]) -> None:
+        self._line = f"{script.ANSWER}{json.dumps({'entries': entries})}"
+
+    async def run(self, sandbox_id: str, command: str, *, timeout_s: int = 60) -> tuple[int, str]:
+        return 0, self._line
+
+
+class TestManifest:
+    def read(self, places: dict[str, Any]) -> Any:
+        return answer_in(shell(program("manifest", places)))
+
+    def test_each_entry_comes_with_the_digest_of_what_lies_there(
+        self, tmp_path: Path, places: dict[str, Any]
+    ) -> None:
+        install(tmp_path, places, directory="d", entry=SKILL)
+        install(tmp_path, places, directory="e", entry=SKILL)
+        (tmp_path / "skills/e/SKILL.md").write_text("changed")
+
+        entries = {entry["directory"]: entry for entry in self.read(places)["entries"]}
+
+        assert entries["d"] == {"directory": "d", "entry": SKILL, "digest": DIGEST}
+        assert entries["e"]["digest"] not in (None, DIGEST)
+
+    @pytest.mark.parametrize("text", ["", "[", "[1]", '{"../own": {}, "a/b": {}, "..": {}}'])
+    def test_a_manifest_that_is_none_is_empty(
+        self, tmp_path: Path, places: dict[str, Any], text: str
+    ) -> None:
+        (tmp_path / "own").mkdir()
+        (tmp_path / "own/manifest.json").write_text(text)
+
+        assert self.read(places)["entries"] == []
+
+    @pytest.mark.parametrize(
+        ("change", "count"),
+        [
+            ({}, 1),
+            ({"digest": "sha256:" + "0" * 64}, 0),
+            ({"owner": "other"}, 0),
+            ({"directory": "acme--tools--docx"}, 0),
+            ({"installed_at": "yesterday"}, 0),
+            ({"installed_at": "2026-01-01T00:00:00"}, 0),
+            ({"installed_at": None}, 0),
+            ({"commit": None}, 0),
+        ],
+    )
+    async def test_an_entry_counts_only_for_what_it_is(
+        self, change: dict[str, Any], count: int
+    ) -> None:
+        answer = {"directory": "acme--tools--pdf", "entry": SKILL | change, "digest": DIGEST}
+        inside = InsideCommands(cast(Shell, OneAnswer(answer)))
+
+        assert len(await inside.manifest("box")) == count
 
 
 class TestRemove:
@@ -242,9 +333,11 @@ class TestStarter:
     ) -> None:
         starter.start("sleep", "30")
         asked = {**places, "own": str(starter.own), "directory": None, "workspace": None}
-        assert answer_in(shell(program("look", asked))) == {"digest": None, "is_agent_alive": True}
+        alive = answer_in(shell(program("look", asked)))
+        assert alive is not None
+        assert alive["is_agent_alive"]
 
         (starter.own / "agent.since").write_text("1")
 
         answer = answer_in(shell(program("look", asked)))
-        assert answer == {"digest": None, "is_agent_alive": False}
+        assert answer == {"digest": None, "is_agent_alive": False, "agent": None}

@@ -78,6 +78,17 @@ class TestPaths:
         assert output.startswith("x")
         assert launch.skill.digest in output
 
+    async def test_a_receipt_names_what_really_ran(self, platform: Platform) -> None:
+        owner = platform.owner()
+        launch = await platform.launch(owner, PDF)
+
+        request = wire.GetLaunch(owner_id=owner, launch_id=launch.id)
+        receipt = await platform.rpc.call(wire.GET_RECEIPT, request)
+
+        assert receipt.agent == "hermes-agent==0.19.0"
+        assert receipt.image == "tryskills-hermes-0.19.0"
+        assert receipt.skill.digest == launch.skill.digest
+
     async def test_parallel_launches_make_one_sandbox(self, platform: Platform) -> None:
         owner = platform.owner()
 

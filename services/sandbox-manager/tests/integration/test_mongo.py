@@ -216,13 +216,13 @@ class TestOthers:
         assert not await acknowledgements.has(OWNER, "sha256:1")
 
     async def test_an_orphan_is_known_since_it_was_seen_first(self, database: Database) -> None:
-        orphans = MongoOrphans(database["o"])
-        await orphans.seen("box", START)
+        orphans, later = MongoOrphans(database["o"]), START + timedelta(minutes=1)
+        await orphans.keep(["box", "other"], START)
+        await orphans.keep(["box", "new"], later)
 
-        assert await orphans.seen("box", START + timedelta(minutes=1)) == START
-        await orphans.forget_others([])
-        later = START + timedelta(minutes=2)
-        assert await orphans.seen("box", later) == later
+        assert await orphans.since(["box", "new", "other"]) == {"box": START, "new": later}
+        await orphans.keep([], later)
+        assert await orphans.since(["box"]) == {}
 
     async def test_one_process_leads_until_its_lease_ends(self, database: Database) -> None:
         ttl = timedelta(seconds=90)

@@ -12,7 +12,7 @@ from common.digest import skill_digest
 from common.ids import new_id
 from sandbox_fakes.provider import FakeProvider
 from sandbox_manager.model.config import OWN_FILES
-from sandbox_manager.ports.inside import Agents, Inside, Look
+from sandbox_manager.ports.inside import Agents, Found, Inside, Look
 
 
 @dataclass
@@ -29,6 +29,8 @@ class FakeInside(Inside):
     starts: int = 0
     garbles: bool = False
     outputs: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, list[Found]] = field(default_factory=dict)
+    version: str = "0.19.0"
 
     def __post_init__(self) -> None:
         self.provider.on_stop = self.died
@@ -74,7 +76,11 @@ class FakeInside(Inside):
         if workspace:
             self.workspaces.add((sandbox_id, workspace))
         found = self.skills.get((sandbox_id, directory)) if directory else None
-        return Look(found, sandbox_id in self.agents)
+        return Look(found, sandbox_id in self.agents, self.version)
+
+    async def manifest(self, sandbox_id: str) -> Sequence[Found]:
+        self._enter(sandbox_id, "manifest")
+        return self.manifests.get(sandbox_id, [])
 
     async def output(self, sandbox_id: str, command: str) -> str:
         self._enter(sandbox_id, "output")

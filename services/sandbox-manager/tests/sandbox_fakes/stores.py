@@ -1,6 +1,6 @@
 """The records in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -134,13 +134,13 @@ class FakeAcknowledgements(Acknowledgements):
 
 @dataclass
 class FakeOrphans(Orphans):
-    since: dict[str, datetime] = field(default_factory=dict)
+    known: dict[str, datetime] = field(default_factory=dict)
 
-    async def seen(self, sandbox_id: str, now: datetime) -> datetime:
-        return self.since.setdefault(sandbox_id, now)
+    async def since(self, sandbox_ids: Sequence[str]) -> Mapping[str, datetime]:
+        return {name: at for name, at in self.known.items() if name in sandbox_ids}
 
-    async def forget_others(self, sandbox_ids: Sequence[str]) -> None:
-        self.since = {k: at for k, at in self.since.items() if k in sandbox_ids}
+    async def keep(self, sandbox_ids: Sequence[str], now: datetime) -> None:
+        self.known = {name: self.known.get(name, now) for name in sandbox_ids}
 
 
 @dataclass

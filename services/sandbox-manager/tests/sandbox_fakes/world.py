@@ -24,6 +24,7 @@ from sandbox_fakes.stores import (
     FakeSnapshotPointer,
 )
 from sandbox_manager.model.config import ModelLimits
+from sandbox_manager.model.idle import IdlePolicy
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.provider import Retention, Source
@@ -38,11 +39,14 @@ from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
+from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
 from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.removing import Removal
+from sandbox_manager.service.stopping import Stopping
+from sandbox_manager.service.surveying import Surveying
 from sandbox_manager.service.takeover import Takeover
 
 SNAPSHOT = "hermes-snapshot"
@@ -69,7 +73,8 @@ class World:
         self.background = Background()
         self.sources = [(Source.SNAPSHOT, SNAPSHOT)]
         self.owner = OWNER
-        self.receipts = Receipts("hermes-agent==0", FakeSigner())
+        self.receipts = Receipts(FakeSigner())
+        self.idle = IdlePolicy(stop_after=timedelta(minutes=30), tab_limit=timedelta(hours=4))
         self._wire()
 
     async def sleep(self, seconds: float) -> None:
@@ -102,6 +107,7 @@ class World:
         self.removal = Removal(
             provider=self.provider, sandboxes=self.sandboxes, clock=self.clock, sleep=self.sleep
         )
+        stopping = Stopping(self.provider, self.sandboxes, self.clock)
         policy = CreatePolicy(
             deployment_id="test",
             sources=self.sources,
@@ -134,9 +140,12 @@ class World:
             sandboxes=self.sandboxes,
             provider=self.provider,
             inside=self.inside,
+            care=care,
+            configs=configs,
+            stopping=stopping,
             removal=self.removal,
             background=self.background,
-            tab_limit=timedelta(hours=4),
+            idle=self.idle,
             clock=self.clock,
         )
         self.launching = self._launching(configs)
@@ -151,23 +160,34 @@ class World:
             clock=self.clock,
             sleep=self.sleep,
         )
+        self.overdue = Overdue("second", self.launches, self.sandboxes, self.removal, self.clock)
         self.takeover = Takeover(
             worker="second",
             launches=self.launches,
-            sandboxes=self.sandboxes,
             driver=self.driver,
-            removal=self.removal,
+            overdue=self.overdue,
             background=self.background,
             clock=self.clock,
         )
-        self.reconciliation = Reconciliation(
+        self.surveying = Surveying(
             deployment_id="test",
+            provider=self.provider,
+            sandboxes=self.sandboxes,
+            orphans=self.orphans,
+            overdue=self.overdue,
+            idle=self.idle,
+            grace=timedelta(minutes=5),
+            clock=self.clock,
+        )
+        self.reconciliation = Reconciliation(
             provider=self.provider,
             sandboxes=self.sandboxes,
             orphans=self.orphans,
             sealer=FakeSealer(),
             removal=self.removal,
-            grace=timedelta(minutes=5),
+            stopping=stopping,
+            overdue=self.overdue,
+            idle=self.idle,
             clock=self.clock,
         )
         self.erasing = Erasing(

@@ -10,18 +10,17 @@ from common.testing.fakes import START
 from hypothesis import given
 from hypothesis import strategies as st
 from sandbox_manager.model.config import (
-    ModelChoice,
     ModelLimits,
     agent_environment,
     config_hash,
     render_config,
     render_environment,
 )
-from sandbox_manager.model.record import Variable
+from sandbox_manager.model.record import ModelChoice, Variable
 from sandbox_manager.model.variables import StoredVariable, choose, environment_of, is_refused
 
 KEY = b"k" * 32
-CHOICE = ModelChoice("openai", "gpt", None)
+CHOICE = ModelChoice(provider="openai", model="gpt", base_url=None)
 values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 
 
@@ -83,7 +82,7 @@ class TestConfigFile:
 
     @given(values, values)
     def test_any_model_name_survives(self, model: str, token: str) -> None:
-        choice = ModelChoice("custom", model, None)
+        choice = ModelChoice(provider="custom", model=model, base_url=None)
         text = render_config(
             choice, ModelLimits(1, 1), relay_url="http://r", relay_token=token, revision="0"
         )
@@ -189,9 +188,11 @@ class TestHash:
         hashes = [
             config_hash(KEY, CHOICE, [one]),
             config_hash(b"x" * 32, CHOICE, [one]),
-            config_hash(KEY, ModelChoice("openai", "gpt-2", None), [one]),
-            config_hash(KEY, ModelChoice("openai", "gpt", "http://x"), [one]),
-            config_hash(KEY, ModelChoice("custom", "gpt", None), [one]),
+            config_hash(KEY, ModelChoice(provider="openai", model="gpt-2", base_url=None), [one]),
+            config_hash(
+                KEY, ModelChoice(provider="openai", model="gpt", base_url="http://x"), [one]
+            ),
+            config_hash(KEY, ModelChoice(provider="custom", model="gpt", base_url=None), [one]),
             config_hash(KEY, CHOICE, []),
             config_hash(KEY, CHOICE, [entered("KEY", "pdf", version=2)]),
             config_hash(KEY, CHOICE, [entered("KEY", "pdf", after=1)]),

@@ -14,12 +14,12 @@ from sandbox_manager.errors import (
     AgentLostError,
     InstallFailedError,
     QuotaExceededError,
-    SandboxBusyError,
     SandboxGoneError,
     SandboxInUseError,
     SandboxStoppedError,
 )
 from sandbox_manager.model.config import HERMES_HOME
+from sandbox_manager.model.record import UseLease
 
 World = Any
 PDF = "acme/tools/pdf"
@@ -175,14 +175,15 @@ class TestRestart:
         assert world.inside.starts == 1
         assert any("as soon as the answer" in getattr(e, "text", "") for e in second.entries)
 
-    async def test_new_turns_are_held_for_a_bounded_time_then_refused(self, world: World) -> None:
+    async def test_new_turns_are_held_for_a_bounded_time_and_told(self, world: World) -> None:
         lent, second = await self.variables(world)
         await world.lending.renew(world.owner, lent.lease.id)
+        before = world.clock()
 
-        with pytest.raises(SandboxBusyError) as error:
-            await ask(world, second)
+        other = await ask(world, second)
 
-        assert error.value.retry_at is not None
+        assert timedelta(seconds=20) <= world.clock() - before < timedelta(seconds=30)
+        assert "wait for the answer" in other.notices[0]
         assert world.inside.starts == 1
 
     async def test_the_restart_comes_before_the_next_turn(self, world: World) -> None:
@@ -193,7 +194,92 @@ class TestRestart:
 
         assert world.inside.starts == 2
         assert "KEY=v" in world.inside.agents["box-1"]
-        assert not world.sandbox.is_restart_due
+        assert world.sandbox.staged_hash is None
+
+
+class TestConfig:
+    """A turn has the config it began with, whatever is changed meanwhile."""
+
+    async def test_a_new_model_waits_for_the_answer_in_progress(self, world: World) -> None:
+        launch = await world.ready()
+        lent = await ask(world, launch)
+        before = world.inside.files["box-1", CONFIG]
+        world.keys.chosen = OwnerSettings(provider="openai", model="gpt")
+
+        again = await world.launch(PDF)
+
+        assert again.state == "ready"
+        assert world.inside.files["box-1", CONFIG] == before
+        assert world.sandbox.choice.model == lent.choice.model == "demo"
+
+    async def test_the_next_turn_has_it_without_a_launch(self, world: World) -> None:
+        launch = await world.ready()
+        world.keys.chosen = OwnerSettings(provider="openai", model="gpt")
+
+        lent = await ask(world, launch)
+
+        assert (lent.choice.provider, lent.choice.model, lent.notices) == ("openai", "gpt", ())
+        assert "default: gpt" in world.inside.files["box-1", CONFIG]
+        assert world.inside.starts == 1
+
+    async def test_a_change_taken_back_leaves_nothing_to_do(self, world: World) -> None:
+        launch = await world.ready()
+        lent = await ask(world, launch)
+        chosen, before = world.keys.chosen, world.inside.files["box-1", CONFIG]
+        world.keys.chosen = OwnerSettings(provider="openai", model="gpt")
+        await world.launch(PDF)
+        world.keys.chosen = chosen
+        await world.launch(PDF)
+        await world.lending.release(world.owner, lent.lease.id)
+
+        await ask(world, launch)
+
+        assert world.inside.files["box-1", CONFIG] == before
+        assert world.sandbox.staged_hash is None
+
+    async def test_variables_of_a_skill_taken_out_leave_the_agent(self, world: World) -> None:
+        await world.ready()
+        world.skills.add(DOCX, env_vars=[world.variable("KEY")])
+        world.keys.enter("KEY", DOCX, "v", world.clock())
+        second = await world.launch(DOCX)
+        await world.pool.remove_skill(world.owner, second.skill.directory)
+
+        await ask(world, await world.launch(PDF))
+
+        assert "KEY=v" not in world.inside.agents["box-1"]
+
+
+class TestNewVersion:
+    """Another digest of a skill goes in when no turn runs."""
+
+    async def test_it_waits_for_the_answer_in_progress(self, world: World) -> None:
+        launch = await world.ready()
+        lent = await ask(world, launch)
+        world.skills.add(PDF, "another text")
+        begun = await world.start(PDF)
+        for _ in range(50):
+            await asyncio.sleep(0)
+            await world.lending.renew(world.owner, lent.lease.id)
+        during = world.inside.skills["box-1", launch.skill.directory]
+
+        await world.lending.release(world.owner, lent.lease.id)
+        await world.background.idle()
+
+        ended = world.launches.stored[begun.id]
+        assert during == launch.skill.digest
+        assert ended.state == "ready"
+        assert world.inside.skills["box-1", launch.skill.directory] == ended.skill.digest
+        assert any("Another version" in getattr(e, "text", "") for e in ended.entries)
+
+    async def test_a_turn_of_the_old_version_wants_a_launch(self, world: World) -> None:
+        launch = await world.ready()
+        world.skills.add(PDF, "another text")
+        await world.launch(PDF)
+
+        with pytest.raises(AppError) as error:
+            await ask(world, launch)
+
+        assert error.value.code == ErrorCode.LAUNCH_NOT_READY
 
 
 class TestLease:
@@ -294,12 +380,17 @@ class TestRelayToken:
 
 
 class TestStopped:
-    async def test_a_sandbox_that_stops_meanwhile_grants_nothing(self, world: World) -> None:
+    async def test_one_stopped_behind_our_back_is_woken(self, world: World) -> None:
         launch = await world.ready()
         await world.provider.stop("box-1")
 
-        with pytest.raises(SandboxStoppedError):
-            await ask(world, launch)
-
-        assert world.sandbox.state == "stopped"
         assert (await ask(world, launch)).lease
+        assert world.provider.machines["box-1"].state == "started"
+
+    async def test_one_that_is_stopped_meanwhile_grants_nothing(self, world: World) -> None:
+        launch = await world.ready()
+        stopped = world.sandbox.found_stopped()
+
+        with pytest.raises(SandboxStoppedError):
+            stopped.granted(UseLease(id="use_1", until=world.clock()), world.clock())
+        assert launch.state == "ready"

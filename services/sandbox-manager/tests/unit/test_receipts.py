@@ -26,7 +26,7 @@ def verify(text: str) -> None:
 
 
 async def receipt(world: World) -> Receipt:
-    signed = Receipts("hermes-agent==0", Ed25519Signer(KEY))
+    signed = Receipts(Ed25519Signer(KEY))
     world.skills.add(PDF, env_vars=[world.variable("KEY")])
     world.keys.enter("KEY", PDF, "the value", world.clock())
     launch = await world.launch(PDF)
@@ -63,6 +63,11 @@ class TestContent:
 
         assert made.variables == ["KEY"]
         assert b"the value" not in signed_text(made)
+
+    async def test_it_names_the_agent_that_was_found_in_the_sandbox(self, world: World) -> None:
+        world.inside.version = "0.20.1"
+
+        assert (await receipt(world)).agent == "hermes-agent==0.20.1"
 
     async def test_it_says_which_report_the_launch_passed_with(self, world: World) -> None:
         made = await receipt(world)

@@ -75,12 +75,18 @@ class TestCreateLock:
         assert inherited.abandoned(ONE) is None
 
     def test_progress_keeps_it_fresh(self) -> None:
-        sandbox = locked().progressed(ONE, START + STALE_LOCK)
+        lock = locked().progressed(ONE, START + STALE_LOCK).lock
 
-        assert sandbox.broken(START + STALE_LOCK + timedelta(minutes=4)) is None
-        broken = sandbox.broken(START + 2 * STALE_LOCK)
-        assert broken is not None
-        assert (broken.state, broken.lock) == (S.DELETING, None)
+        assert lock is not None
+        assert not lock.is_stale(START + STALE_LOCK + timedelta(minutes=4))
+        assert lock.is_stale(START + 2 * STALE_LOCK)
+
+    def test_freed_from_a_launch_that_ended_what_it_made_is_deleted(self) -> None:
+        freed = locked().freed(ONE.holder)
+
+        assert freed is not None
+        assert (freed.state, freed.lock) == (S.DELETING, None)
+        assert locked().freed(TWO.holder) is None
 
     @pytest.mark.parametrize("state", [state for state in S if state is not S.ABSENT])
     def test_it_is_for_an_absent_sandbox_only(self, state: S) -> None:
@@ -133,6 +139,28 @@ class TestHolds:
         with pytest.raises(SandboxBusyError):
             changing.granted(UseLease(id="use_1", until=LATER), START)
 
+    def test_nor_while_a_skill_is_held_alone(self) -> None:
+        swapping = running().held("skill:a", ONE, now=START, until=LATER, alone=True)
+        assert swapping is not None
+
+        with pytest.raises(SandboxBusyError):
+            swapping.granted(UseLease(id="use_1", until=LATER), START)
+
+    def test_a_skill_put_in_beside_others_disturbs_no_turn(self) -> None:
+        installing = held(running(), ONE, "skill:a")
+        assert installing is not None
+
+        assert installing.granted(UseLease(id="use_1", until=LATER), START).leases
+
+    def test_who_has_the_whole_has_every_part(self) -> None:
+        whole = running().reserved(ONE, now=START, until=LATER)
+
+        assert held(whole, TWO, "skill:a") is None
+        assert held(whole, TWO) is None
+        assert whole.under_hold(AGENT_SLOT, ONE, config_hash="new").config_hash == "new"
+        with pytest.raises(ClaimLostError):
+            whole.under_hold(AGENT_SLOT, TWO)
+
     def test_renewing_is_for_the_holder(self) -> None:
         first = held(running(), ONE)
         assert first is not None
@@ -147,10 +175,21 @@ class TestEnding:
     def test_neither_stop_nor_delete_while_a_turn_runs(self) -> None:
         used = running().granted(UseLease(id="use_1", until=LATER), START)
 
-        for end in (used.stopped, used.deleting):
-            with pytest.raises(SandboxInUseError):
-                end(START)
-        assert used.stopped(LATER).state is S.STOPPED
+        with pytest.raises(SandboxInUseError):
+            used.deleting(START)
+        with pytest.raises(SandboxInUseError):
+            used.reserved(ONE, now=START, until=LATER)
+        stopped = used.reserved(ONE, now=LATER, until=LATER).stopped(ONE)
+        assert stopped is not None
+        assert stopped.state is S.STOPPED
+
+    def test_stopped_is_for_the_holder_of_the_whole(self) -> None:
+        whole = running().reserved(ONE, now=START, until=LATER)
+
+        with pytest.raises(ClaimLostError):
+            whole.stopped(TWO)
+        with pytest.raises(ClaimLostError):
+            running().stopped(ONE)
 
     def test_what_is_deleted_keeps_no_right_to_the_relay(self) -> None:
         sandbox = running().with_changes(relay_tokens=("hash",)).deleting(START)

@@ -299,6 +299,8 @@ class AcquireAgent(Request):
 class AgentEndpoint(Message):
     """How to reach the owner's agent, valid while the use-lease is renewed.
 
+    `notices` is what the user should know about this turn.
+
     `url` is the signed preview URL of `hermes serve` (its host carries a token: never log it),
     `token` the agent's own.
     """
@@ -313,6 +315,7 @@ class AgentEndpoint(Message):
     skill_directory: str
     provider: str
     model: str
+    notices: list[str] = []
 
 
 class RenewUse(Request):
@@ -337,8 +340,15 @@ class AuthorizeRelay(Request):
 
 
 class RelayGrant(Message):
+    """The sandbox, and what its agent was last told to call: a change of settings reaches it with
+    the next turn, never in the middle of one. None: nothing was written yet.
+    """
+
     owner_id: OwnerId
     sandbox_id: str
+    provider: str | None = None
+    model: str | None = None
+    base_url: str | None = None
 
 
 class AcquireRawAgent(Request):

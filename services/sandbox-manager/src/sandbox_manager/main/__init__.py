@@ -99,7 +99,7 @@ def reconciler(connections: Backbone, parts: Parts) -> Reconciler:
     leadership = MongoLeadership(
         connections.database[LEASES], new_id("wrk"), ttl=_RECONCILE_EVERY * 1.5
     )
-    return Reconciler(parts.reconciliation, leadership, utc_now)
+    return Reconciler(parts.surveying, parts.reconciliation, leadership, utc_now)
 
 
 def outbox_relay(connections: Backbone) -> OutboxRelay:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from common import mongo
 from common.clock import utc_now
+from common.ids import new_id
 from common.preview import PreviewGuard, open_agent_http
 from daytona import AsyncDaytona
 
@@ -15,7 +16,8 @@ from sandbox_manager.adapters.daytona.toolbox import Toolbox
 from sandbox_manager.adapters.inside.commands import InsideCommands
 from sandbox_manager.adapters.sealing import AesSealer
 from sandbox_manager.main.adapters import Stores, stores_in
-from sandbox_manager.main.parts import reconciliation_of
+from sandbox_manager.main.parts import keeping_of
+from sandbox_manager.model.balance import Finding
 from sandbox_manager.model.recipe import recipe
 from sandbox_manager.service.snapshots import SnapshotCare
 from sandbox_manager.settings import Settings
@@ -29,16 +31,25 @@ async def reconcile(settings: Settings, write: Write, *, dry_run: bool) -> int:
     """Compare once and print; 1 when the balance does not hold."""
     async with stores_of(settings) as stores, opened(settings) as sdk:
         sealer = AesSealer(settings.key())
-        work = reconciliation_of(settings, stores, provider_of(settings, sdk), sealer)
-        survey = await work.survey()
-        for finding in survey.findings:
-            done = "" if dry_run else f"{'done' if await work.act(finding) else 'left'}: "
-            write(f"{done}{finding.remedy} {finding.sandbox_id}: {finding.detail}\n")
+        provider = provider_of(settings, sdk)
+        keeping = keeping_of(settings, stores, provider, sealer, new_id("wrk"))
+        survey = await keeping.surveying.run()
+        if dry_run:
+            for finding in survey.findings:
+                write(_line(finding))
+        else:
+            async for finding, is_done in keeping.reconciliation.act(survey):
+                write(f"{'done' if is_done else 'left'}: {_line(finding)}")
     balance = survey.balance
     write(
         f"billed {balance.billed} = recorded {balance.recorded} + explained {balance.explained}\n"
     )
     return 0 if balance.unexplained == 0 else 1
+
+
+def _line(finding: Finding) -> str:
+    owner = finding.owner_id or "nobody"
+    return f"{finding.remedy} {finding.sandbox_id} of {owner}: {finding.detail}\n"
 
 
 async def snapshot(settings: Settings, write: Write, *, build: bool) -> int:

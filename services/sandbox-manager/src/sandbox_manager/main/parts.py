@@ -7,6 +7,7 @@ from common.ids import new_id
 
 from sandbox_manager.main.adapters import Adapters, Stores
 from sandbox_manager.model.config import ModelLimits
+from sandbox_manager.model.idle import IdlePolicy
 from sandbox_manager.ports.own import Sealer, StepProbe
 from sandbox_manager.ports.provider import Retention, SandboxProvider, Source
 from sandbox_manager.service.background import Background
@@ -21,11 +22,14 @@ from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
+from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
 from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.removing import Removal
+from sandbox_manager.service.stopping import Stopping
+from sandbox_manager.service.surveying import Surveying
 from sandbox_manager.service.takeover import Takeover
 from sandbox_manager.settings import Settings
 
@@ -38,6 +42,7 @@ class Parts:
     pool: Pool
     lending: Lending
     takeover: Takeover
+    surveying: Surveying
     reconciliation: Reconciliation
     erasing: Erasing
     browsing: Browsing
@@ -85,7 +90,7 @@ def shared_of(settings: Settings, adapters: Adapters) -> Shared:
         removal=Removal(
             provider=adapters.provider, sandboxes=adapters.stores.sandboxes, clock=utc_now
         ),
-        receipts=Receipts(settings.hermes, adapters.signer),
+        receipts=Receipts(adapters.signer),
     )
 
 
@@ -126,11 +131,15 @@ def parts_of(
         sandboxes=stores.sandboxes,
         provider=adapters.provider,
         inside=adapters.inside,
+        care=shared.care,
+        configs=shared.configs,
+        stopping=Stopping(adapters.provider, stores.sandboxes, utc_now),
         removal=shared.removal,
         background=background,
-        tab_limit=settings.tab_limit,
+        idle=idle_policy(settings),
         clock=utc_now,
     )
+    keeping = keeping_of(settings, stores, adapters.provider, adapters.sealer, worker)
     return Parts(
         launching=Launching(
             worker=worker,
@@ -162,14 +171,14 @@ def parts_of(
         takeover=Takeover(
             worker=worker,
             launches=stores.launches,
-            sandboxes=stores.sandboxes,
             driver=driver,
-            removal=shared.removal,
+            overdue=keeping.overdue,
             background=background,
             clock=utc_now,
             claim_ttl=settings.claim_ttl,
         ),
-        reconciliation=reconciliation_of(settings, stores, adapters.provider, adapters.sealer),
+        surveying=keeping.surveying,
+        reconciliation=keeping.reconciliation,
         erasing=Erasing(
             sandboxes=stores.sandboxes,
             launches=stores.launches,
@@ -181,19 +190,49 @@ def parts_of(
     )
 
 
-def reconciliation_of(
-    settings: Settings, stores: Stores, provider: SandboxProvider, sealer: Sealer
-) -> Reconciliation:
-    return Reconciliation(
-        deployment_id=settings.deployment_id,
-        provider=provider,
-        sandboxes=stores.sandboxes,
-        orphans=stores.orphans,
-        sealer=sealer,
-        removal=Removal(provider=provider, sandboxes=stores.sandboxes, clock=utc_now),
-        grace=settings.orphan_grace,
-        clock=utc_now,
+@dataclass(frozen=True)
+class Keeping:
+    """What keeps records and provider together, in the service and by hand."""
+
+    overdue: Overdue
+    surveying: Surveying
+    reconciliation: Reconciliation
+
+
+def keeping_of(
+    settings: Settings, stores: Stores, provider: SandboxProvider, sealer: Sealer, worker: str
+) -> Keeping:
+    sandboxes, idle = stores.sandboxes, idle_policy(settings)
+    removal = Removal(provider=provider, sandboxes=sandboxes, clock=utc_now)
+    overdue = Overdue(worker, stores.launches, sandboxes, removal, utc_now)
+    return Keeping(
+        overdue=overdue,
+        surveying=Surveying(
+            deployment_id=settings.deployment_id,
+            provider=provider,
+            sandboxes=sandboxes,
+            orphans=stores.orphans,
+            overdue=overdue,
+            idle=idle,
+            grace=settings.orphan_grace,
+            clock=utc_now,
+        ),
+        reconciliation=Reconciliation(
+            provider=provider,
+            sandboxes=sandboxes,
+            orphans=stores.orphans,
+            sealer=sealer,
+            removal=removal,
+            stopping=Stopping(provider, sandboxes, utc_now),
+            overdue=overdue,
+            idle=idle,
+            clock=utc_now,
+        ),
     )
+
+
+def idle_policy(settings: Settings) -> IdlePolicy:
+    return IdlePolicy(settings.stop_after, settings.tab_limit)
 
 
 def create_policy(settings: Settings) -> CreatePolicy:

@@ -1,7 +1,8 @@
 """What the provider's list and our records say about each other.
 
 The list is eventually consistent, so it proves nothing: it only says which sandboxes to ask about
-one by one. `judge` decides from the provider's answer about one sandbox.
+one by one. What to do is decided from the provider's answer about one sandbox. The balance is
+counted from both sides, records here and sandboxes there, so that it can fail to hold.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,24 +13,27 @@ from enum import StrEnum
 from common.contracts.sandbox import SandboxState
 
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
-from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.model.sandbox import RUNNABLE, Sandbox
 
 
 class Remedy(StrEnum):
     """What brings record and provider together."""
 
     NONE = "none"
+    WAIT = "wait"
     NOTE_GONE = "note_gone"
     NOTE_STOPPED = "note_stopped"
     STOP = "stop"
+    STOP_IDLE = "stop_idle"
     ADOPT = "adopt"
     DELETE = "delete"
-    WAIT = "wait"
+    FREE_LOCK = "free_lock"
+    FINISH_DELETION = "finish_deletion"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sandbox about which record and provider disagree."""
+    """One sandbox about which record and provider disagree, or whose work lost its worker."""
 
     remedy: Remedy
     owner_id: str
@@ -39,7 +43,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Balance:
-    """`billed = recorded + explained`, when nothing is wrong."""
+    """`billed = recorded + explained`, when nothing is wrong.
+
+    `billed`: sandboxes that exist at the provider. `recorded`: records that account for one of
+    them. `explained`: sandboxes without a record about which something is being done.
+    """
 
     billed: int
     recorded: int
@@ -74,7 +82,7 @@ def doubtful_records(
     return [
         record
         for record in records
-        if record.state in {SandboxState.ACTIVE, SandboxState.STOPPED}
+        if record.state in RUNNABLE
         and states.get(record.provider_id or "") not in AGREED[record.state]
     ]
 
@@ -89,9 +97,28 @@ def unexplained(
     ]
 
 
+def balance(
+    records: Iterable[Sandbox], there: Sequence[ProvidedSandbox], explained: int
+) -> Balance:
+    """Counted apart: a record that two sandboxes claim, say, leaves one of them unexplained."""
+    recorded = sum(any(explains(record, sandbox) for sandbox in there) for record in records)
+    return Balance(len(there), recorded, explained)
+
+
+def judge_overdue(record: Sandbox, now: datetime) -> Finding | None:
+    """Work on a record that lost its worker."""
+    sandbox_id = record.provider_id or record.provider_name or ""
+    if record.lock is not None and record.lock.is_stale(now):
+        detail = f"no progress of {record.lock.holder} for five minutes"
+        return Finding(Remedy.FREE_LOCK, record.owner_id, sandbox_id, detail)
+    if record.state is SandboxState.DELETING:
+        return Finding(Remedy.FINISH_DELETION, record.owner_id, sandbox_id, "being deleted")
+    return None
+
+
 def judge_record(record: Sandbox, found: ProvidedSandbox | None, now: datetime) -> Finding:
     """What to do about a record, given the provider's own answer about its sandbox."""
-    if record.state not in {SandboxState.ACTIVE, SandboxState.STOPPED}:
+    if record.state not in RUNNABLE:
         remedy, detail = Remedy.NONE, "changing"
     elif found is None:
         remedy, detail = Remedy.NOTE_GONE, "gone at the provider"
@@ -104,7 +131,8 @@ def judge_record(record: Sandbox, found: ProvidedSandbox | None, now: datetime) 
 
 def _drift(record: Sandbox, found: ProvidedSandbox, now: datetime) -> tuple[Remedy, str]:
     if found.state is ProvidedState.FAILED:
-        return Remedy.WAIT, f"failed: {found.reason}"
+        # Its disk may be all that its owner has: only they decide that it goes.
+        return Remedy.WAIT, f"failed at the provider: {found.reason}"
     if record.state is SandboxState.ACTIVE:
         return Remedy.NOTE_STOPPED, "stopped by the provider"
     if record.is_held(now):
@@ -113,23 +141,27 @@ def _drift(record: Sandbox, found: ProvidedSandbox, now: datetime) -> tuple[Reme
 
 
 def judge_stranger(
-    record: Sandbox,
+    record: Sandbox | None,
     sandbox: ProvidedSandbox,
     *,
+    owner_id: str | None,
     since: datetime,
     now: datetime,
     grace: timedelta,
 ) -> Finding:
-    """What to do about a sandbox of this deployment that its owner's record does not explain.
+    """What to do about a sandbox of this deployment that no record explains; `owner_id` is whom
+    its labels name, `record` that owner's, None where there is none.
 
     An owner without any record lost it, so the sandbox is adopted; one whose record says otherwise
     has the leftover of a create that failed: deleted after a while, in case the record is newer
-    than the list.
+    than the list. So is what belongs to nobody, such as the sandbox of a snapshot's check.
     """
-    if explains(record, sandbox):
-        return Finding(Remedy.NONE, record.owner_id, sandbox.id, "recorded meanwhile")
-    if record.revision == 0:
-        return Finding(Remedy.ADOPT, record.owner_id, sandbox.id, "its owner has no record")
-    if now - since < grace:
-        return Finding(Remedy.WAIT, record.owner_id, sandbox.id, "unexplained, still in its grace")
-    return Finding(Remedy.DELETE, record.owner_id, sandbox.id, "no record explains it")
+    if record is not None and explains(record, sandbox):
+        remedy, detail = Remedy.NONE, "recorded meanwhile"
+    elif record is None and owner_id:
+        remedy, detail = Remedy.ADOPT, "its owner has no record"
+    elif now - since < grace:
+        remedy, detail = Remedy.WAIT, "unexplained, still in its grace"
+    else:
+        remedy, detail = Remedy.DELETE, "no record explains it"
+    return Finding(remedy, owner_id or "", sandbox.id, detail)

@@ -17,6 +17,7 @@ import yaml
 
 from sandbox_manager.model.directory import SKILLS_ROOT
 from sandbox_manager.model.plan import AGENT_PORT
+from sandbox_manager.model.record import ModelChoice
 from sandbox_manager.model.variables import StoredVariable
 
 HOME = "/home/daytona"
@@ -32,15 +33,6 @@ _HINT = (
 )
 _ORPHAN_GRACE_S = 600
 _APPROVAL_TIMEOUT_S = 300
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """What the owner chose in settings."""
-
-    provider: str
-    model: str
-    base_url: str | None
 
 
 @dataclass(frozen=True)

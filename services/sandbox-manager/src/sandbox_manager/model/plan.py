@@ -52,7 +52,7 @@ def plan(sandbox: Sandbox, skill: LaunchSkill, config_hash: str, now: datetime) 
         return Wait()
     if sandbox.state is SandboxState.ABSENT:
         return Create()
-    is_configured = sandbox.config_hash == config_hash
+    is_configured = sandbox.has_config(config_hash)
     if sandbox.state is SandboxState.STOPPED:
         return Install(write_config=not is_configured, wake=True)
     if is_configured and is_installed(sandbox, skill) and is_reachable(sandbox, now):

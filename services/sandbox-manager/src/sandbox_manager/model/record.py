@@ -29,7 +29,10 @@ class CreateLock(Right):
 
 
 class Hold(Right):
+    """With `is_alone` no turn begins while it lives."""
+
     until: datetime
+    is_alone: bool = False
 
 
 class UseLease(Record):
@@ -44,6 +47,14 @@ class PreviewAccess(Record):
 
     sealed_url: str
     minted_at: datetime
+
+
+class ModelChoice(Record):
+    """What the owner chose in settings; the relay calls this for the sandbox that has it."""
+
+    provider: str
+    model: str
+    base_url: str | None = None
 
 
 class Variable(Record):

@@ -7,9 +7,10 @@ writes and never goes back.
 Three kinds of right:
 
 - the **create lock**, held by a launch while the state is `creating`;
-- a **hold** on one slot (`agent`, or one skill's directory), held by whoever changes just that, so
-  that installs of different skills go side by side;
-- a **use-lease**, held by a turn: while one is live nobody stops, deletes or restarts.
+- a **hold** on one slot (`agent`, one skill's directory, or the whole `sandbox`), held by whoever
+  changes just that, so that installs of different skills go side by side;
+- a **use-lease**, held by a turn: while one is live nobody stops, deletes, restarts, writes the
+  config or replaces a skill by another version.
 
 Lock and hold carry the fencing token of their holder's claim: a worker that wakes up late finds
 another token and cannot write.
@@ -34,6 +35,7 @@ from sandbox_manager.model.record import (
     CreateLock,
     Hold,
     Installed,
+    ModelChoice,
     PreviewAccess,
     Record,
     Right,
@@ -42,6 +44,7 @@ from sandbox_manager.model.record import (
 
 RUNNABLE = frozenset({SandboxState.ACTIVE, SandboxState.STOPPED})
 AGENT_SLOT = "agent"
+WHOLE_SLOT = "sandbox"
 _KEPT_RELAY_TOKENS = 8
 
 
@@ -57,9 +60,12 @@ class Sandbox(Record):
     holds: Mapping[str, Hold] = {}
     leases: tuple[UseLease, ...] = ()
     skills: Mapping[str, Installed] = {}
+    is_inside_known: bool = True
     config_hash: str | None = None
     environment_hash: str | None = None
-    is_restart_due: bool = False
+    staged_hash: str | None = None
+    choice: ModelChoice | None = None
+    agent: str | None = None
     agent_process: str | None = None
     sealed_agent_token: str | None = None
     sealed_raw_key: str | None = None
@@ -86,6 +92,21 @@ class Sandbox(Record):
 
     def is_held(self, now: datetime) -> bool:
         return any(hold.until > now for hold in self.holds.values())
+
+    def is_closed(self, now: datetime) -> bool:
+        """Whether somebody changes what a turn depends on, so that none may begin."""
+        return any(
+            hold.until > now and (hold.is_alone or name in {AGENT_SLOT, WHOLE_SLOT})
+            for name, hold in self.holds.items()
+        )
+
+    def has_config(self, config_hash: str) -> bool:
+        """The agent has this config, or gets it before the next turn."""
+        return config_hash == (self.staged_hash or self.config_hash)
+
+    def is_free(self, now: datetime) -> bool:
+        """Nobody uses or changes it."""
+        return not (self.lock or self.is_held(now) or self.live_leases(now))
 
     def is_lock_of(self, right: Right) -> bool:
         return self.lock is not None and _is_same(self.lock, right)
@@ -118,7 +139,8 @@ class Sandbox(Record):
 
     def activated(self, right: Right, now: datetime, **changes: Any) -> Self:
         self._check_lock(right)
-        return self._to(SandboxState.ACTIVE, lock=None, last_heartbeat=now, **changes)
+        signs = {"last_heartbeat": now, "last_used_at": now}
+        return self._to(SandboxState.ACTIVE, lock=None, **signs, **changes)
 
     def abandoned(self, right: Right) -> Self | None:
         """Give up a create: what it made is to be deleted. None when it is not this launch's."""
@@ -126,9 +148,9 @@ class Sandbox(Record):
             return None
         return self._to_deleting()
 
-    def broken(self, now: datetime) -> Self | None:
-        """Free a create lock that has gone stale, whoever holds it."""
-        if self.lock is None or not self.lock.is_stale(now):
+    def freed(self, launch_id: str) -> Self | None:
+        """Without the create lock of a launch that has ended; what it made is to be deleted."""
+        if self.lock is None or self.lock.holder != launch_id:
             return None
         return self._to_deleting()
 
@@ -136,18 +158,27 @@ class Sandbox(Record):
         self, name: str, right: Right, *, now: datetime, until: datetime, alone: bool = False
     ) -> Self | None:
         """Take the slot `name`, or inherit it from a worker of the same launch; None: another has
-        it. With `alone` also None while a use-lease is live.
+        it, or the whole sandbox. With `alone` also None while a use-lease is live, and none is
+        granted while the hold lives.
         """
-        live = self.live_hold(name, now)
-        if self.state not in RUNNABLE or (live is not None and live.holder != right.holder):
+        live, whole = self.live_hold(name, now), self.live_hold(WHOLE_SLOT, now)
+        others = [hold for hold in (live, whole) if hold and hold.holder != right.holder]
+        if self.state not in RUNNABLE or others or (alone and self.live_leases(now)):
             return None
         if live is not None and live.token > right.token:
             message = "another worker drives this launch now"
             raise ClaimLostError(message)
-        if alone and self.live_leases(now):
-            return None
-        hold = Hold(**right.model_dump(), until=until)
+        hold = Hold(**right.model_dump(), until=until, is_alone=alone)
         return self.with_changes(holds={**self.holds, name: hold})
+
+    def reserved(self, right: Right, *, now: datetime, until: datetime) -> Self:
+        """Hold all of it. Raises SandboxInUseError or SandboxBusyError."""
+        if self.state not in RUNNABLE:
+            message = "the sandbox is being made or deleted; try again in a moment"
+            raise SandboxBusyError(message)
+        self.check_free(now)
+        hold = Hold(**right.model_dump(), until=until, is_alone=True)
+        return self.with_changes(holds={WHOLE_SLOT: hold})
 
     def renewed_holds(self, right: Right, until: datetime) -> Self | None:
         mine = {
@@ -158,9 +189,9 @@ class Sandbox(Record):
         return self.with_changes(holds={**self.holds, **mine}) if mine else None
 
     def under_hold(self, name: str, right: Right, **changes: Any) -> Self:
-        """Write as the holder of the slot `name`."""
-        hold = self.holds.get(name)
-        if hold is None or not _is_same(hold, right):
+        """Write as the holder of the slot `name`, or of the whole."""
+        held = (self.holds.get(name), self.holds.get(WHOLE_SLOT))
+        if not any(hold is not None and _is_same(hold, right) for hold in held):
             message = "another worker changes this part of the sandbox now"
             raise ClaimLostError(message)
         return self.with_changes(**changes)
@@ -174,19 +205,19 @@ class Sandbox(Record):
         }
         return self.with_changes(holds=kept) if len(kept) < len(self.holds) else None
 
-    def woken(self, right: Right, now: datetime) -> Self:
+    def woken(self, right: Right, now: datetime, **changes: Any) -> Self:
         """Running again, found so by the holder of the agent's slot."""
         self.under_hold(AGENT_SLOT, right)
         if self.state is SandboxState.ACTIVE:
             return self
-        return self._to(SandboxState.ACTIVE, last_heartbeat=now)
+        return self._to(SandboxState.ACTIVE, last_heartbeat=now, last_used_at=now, **changes)
 
     def granted(self, lease: UseLease, now: datetime) -> Self:
         """Add a use-lease. Raises when the sandbox does not run or is being changed."""
         if self.state is not SandboxState.ACTIVE:
             message = "the sandbox is not running"
             raise SandboxStoppedError(message)
-        if self.live_hold(AGENT_SLOT, now) is not None:
+        if self.is_closed(now):
             message = "the sandbox is being changed; try again in a moment"
             raise SandboxBusyError(message)
         others = tuple(held for held in self.live_leases(now) if held.id != lease.id)
@@ -212,6 +243,11 @@ class Sandbox(Record):
             return None
         return self.with_changes(last_heartbeat=now)
 
+    def used(self, now: datetime) -> Self | None:
+        """A launch has come to its end in it."""
+        beaten = self.beaten(now)
+        return beaten and beaten.with_changes(last_used_at=now)
+
     def refreshed(self, now: datetime, pause: timedelta) -> Self | None:
         """The provider's idle timer was told; None when that was done less than `pause` ago."""
         last = self.refreshed_at
@@ -219,16 +255,26 @@ class Sandbox(Record):
             return None
         return self.with_changes(refreshed_at=now)
 
-    def stopped(self, now: datetime) -> Self:
-        """Raises SandboxInUseError or SandboxBusyError."""
-        self.check_free(now)
-        return self._to(SandboxState.STOPPED, previews={}, agent_process=None, holds={}, leases=())
+    def stopped(self, right: Right) -> Self | None:
+        """Stopped at the provider by the holder of the whole; None when it was found so before."""
+        if self.state is not SandboxState.ACTIVE:
+            return None
+        self.under_hold(WHOLE_SLOT, right)
+        return self.found_stopped()
 
     def found_stopped(self) -> Self | None:
         """The provider stopped it; whatever was held in it has ended with it."""
         if self.state is not SandboxState.ACTIVE:
             return None
         return self._to(SandboxState.STOPPED, previews={}, agent_process=None, leases=())
+
+    def staged(self, config_hash: str | None) -> Self | None:
+        """A config that waits for the running turns to end; None when there is nothing to wait
+        for.
+        """
+        wanted = None if config_hash == self.config_hash else config_hash
+        is_there = self.state in RUNNABLE and wanted != self.staged_hash
+        return self.with_changes(staged_hash=wanted) if is_there else None
 
     def deleting(self, now: datetime) -> Self:
         """Raises SandboxInUseError or SandboxBusyError."""
@@ -247,7 +293,7 @@ class Sandbox(Record):
         """A sandbox that was found without a record; None when there is one meanwhile."""
         if self.state is not SandboxState.ABSENT:
             return None
-        return self._to(SandboxState.STOPPED, created_at=now, **facts)
+        return self._to(SandboxState.STOPPED, created_at=now, is_inside_known=False, **facts)
 
     def removed(self) -> Self:
         """Nothing is left at the provider. Only the owner and the revision stay."""

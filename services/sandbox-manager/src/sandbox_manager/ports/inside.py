@@ -10,10 +10,19 @@ from common.contracts.sandbox import LaunchSkill
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen inside a sandbox."""
+    """What was seen inside a sandbox; `agent`: the version of the agent that is installed."""
 
     digest: str | None
     is_agent_alive: bool
+    agent: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A skill that the manifest on a sandbox's disk names, and whose bytes are what it says."""
+
+    skill: LaunchSkill
+    installed_at: datetime
 
 
 class Inside(Protocol):
@@ -47,6 +56,12 @@ class Inside(Protocol):
         ...
 
     async def remove(self, sandbox_id: str, directory: str) -> None: ...
+
+    async def manifest(self, sandbox_id: str) -> Sequence[Found]:
+        """What is installed, by the disk's own account, each digest read back. A sandbox may lie:
+        nothing in it is taken for more than where its bytes are.
+        """
+        ...
 
     async def look(self, sandbox_id: str, *, directory: str | None, workspace: str | None) -> Look:
         """Make the workspace, read the skill's digest back, see whether the agent lives."""

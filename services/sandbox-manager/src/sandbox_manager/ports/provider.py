@@ -55,11 +55,13 @@ class SandboxProvider(Protocol):
         ...
 
     async def start(self, sandbox_id: str) -> None:
-        """Start and wait until it runs; one that runs is left alone."""
+        """Start and wait until it runs; one that runs is left alone. Raises SandboxBrokenError,
+        SandboxBusyError where something else changes it.
+        """
         ...
 
     async def stop(self, sandbox_id: str) -> None:
-        """Stop and wait; one that is stopped is left alone."""
+        """Stop and wait; one that does not run is left alone. Raises SandboxBusyError."""
         ...
 
     async def delete(self, sandbox_id: str) -> None:

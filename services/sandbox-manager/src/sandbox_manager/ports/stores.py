@@ -1,6 +1,6 @@
 """The records: what is kept, and how it changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -100,11 +100,13 @@ class Acknowledgements(Protocol):
 class Orphans(Protocol):
     """Sandboxes at the provider that no record explains, since when."""
 
-    async def seen(self, sandbox_id: str, now: datetime) -> datetime:
-        """When it was seen first."""
+    async def since(self, sandbox_ids: Sequence[str]) -> Mapping[str, datetime]:
+        """When each was seen first; those that are new are left out."""
         ...
 
-    async def forget_others(self, sandbox_ids: Sequence[str]) -> None: ...
+    async def keep(self, sandbox_ids: Sequence[str], now: datetime) -> None:
+        """These are there now, and no others."""
+        ...
 
 
 class Leadership(Protocol):

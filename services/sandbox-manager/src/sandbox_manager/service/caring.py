@@ -1,6 +1,7 @@
 """Bringing an agent up, whoever needs it: a launch, or a turn that finds the sandbox asleep.
 
-The caller holds the agent's slot as `right`; `step` lets a launch tell and repeat each step.
+The caller holds the agent's slot, or the whole sandbox, as `right`; `step` lets a launch tell and
+repeat each step.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,10 +11,16 @@ from common.clock import Clock
 from common.contracts.events import SANDBOX_STARTED
 from common.contracts.sandbox import SandboxState
 
-from sandbox_manager.errors import AgentLostError, SandboxGoneError, SandboxStoppedError
+from sandbox_manager.errors import (
+    AgentLostError,
+    SandboxBrokenError,
+    SandboxGoneError,
+    SandboxStoppedError,
+)
+from sandbox_manager.model.directory import slot
 from sandbox_manager.model.plan import AGENT_PORT, is_preview_fresh
 from sandbox_manager.model.provided import ProvidedState
-from sandbox_manager.model.record import Right
+from sandbox_manager.model.record import Installed, Right
 from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox
 from sandbox_manager.model.steps import Step
 from sandbox_manager.ports.inside import Inside
@@ -21,7 +28,7 @@ from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.configuring import Wanted
 from sandbox_manager.service.creating import sandbox_event
-from sandbox_manager.service.preparing import Changes, Preparation
+from sandbox_manager.service.preparing import Changes, Preparation, RelayToken
 
 RunStep = Callable[[Step, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
@@ -53,18 +60,51 @@ class AgentCare:
             return sandbox
         sandbox_id = sandbox.provider_id or ""
         await step(Step.START_SANDBOX, lambda: self._provider.start(sandbox_id))
+        known = {} if sandbox.is_inside_known else await self._read_manifest(sandbox_id)
         event = sandbox_event(SANDBOX_STARTED, sandbox, SandboxState.ACTIVE, self._clock())
         changed = await self._sandboxes.apply(
-            sandbox.owner_id, lambda record: record.woken(right, self._clock()), event=event
+            sandbox.owner_id,
+            lambda record: record.woken(right, self._clock(), **known),
+            event=event,
         )
         return there(changed)
+
+    async def _read_manifest(self, sandbox_id: str) -> Changes:
+        """What an adopted sandbox brings along. Which variables a skill may have is not taken from
+        a disk that the agent writes: a launch says that again.
+        """
+        found = await self._inside.manifest(sandbox_id)
+        skills = {
+            slot(one.skill.directory): Installed(skill=one.skill, installed_at=one.installed_at)
+            for one in found
+        }
+        return {"skills": skills, "is_inside_known": True}
+
+    async def configured(
+        self, sandbox: Sandbox, right: Right, wanted: Wanted, step: RunStep = plainly
+    ) -> Sandbox:
+        """Give the agent the config it should have; new variables mean a new process. The slot is
+        held alone, so no answer is cut.
+        """
+        if sandbox.environment_hash != wanted.environment_hash:
+            return await self.restarted(sandbox, right, wanted, step)
+        sandbox, token = await self._with_token(sandbox, right)
+        changes = await step(
+            Step.CONFIGURE, lambda: self._preparation.write_config(sandbox, wanted, token)
+        )
+        return await self.under_slot(sandbox, right, changes)
 
     async def restarted(
         self, sandbox: Sandbox, right: Right, wanted: Wanted, step: RunStep = plainly
     ) -> Sandbox:
-        """A new process with today's variables; its address is signed where it is old."""
+        """A new process with today's config and variables; its address is signed where it is
+        old.
+        """
+        token = None
+        if sandbox.config_hash != wanted.config_hash:
+            sandbox, token = await self._with_token(sandbox, right)
         process, changes = await step(
-            Step.CONFIGURE, lambda: self._preparation.configure(sandbox, wanted, None)
+            Step.CONFIGURE, lambda: self._preparation.configure(sandbox, wanted, token)
         )
         changes |= await step(
             Step.START_AGENT, lambda: self._preparation.start_agent(sandbox, process)
@@ -72,8 +112,14 @@ class AgentCare:
         changed = await self.under_slot(sandbox, right, changes)
         await self._preparation.end_process(sandbox, sandbox.agent_process)
         changed = await self.signed(changed, AGENT_PORT, step)
-        await step(Step.CHECK_AGENT, lambda: self._preparation.wait_for_agent(changed))
-        return changed
+        seen = await step(Step.CHECK_AGENT, lambda: self._preparation.check_agent(changed))
+        return await self.under_slot(changed, right, seen)
+
+    async def _with_token(self, sandbox: Sandbox, right: Right) -> tuple[Sandbox, RelayToken]:
+        """A relay token that is known before the agent can use it."""
+        token = RelayToken.mint()
+        tokens = {"relay_tokens": token.added_to(sandbox)}
+        return await self.under_slot(sandbox, right, tokens), token
 
     async def check_dead(self, sandbox: Sandbox) -> None:
         """Raise unless the agent may be started again: the sandbox runs, and the process has died
@@ -126,6 +172,8 @@ class AgentCare:
             )
             message = "the sandbox was stopped; try again"
             raise SandboxStoppedError(message)
+        if found.state is ProvidedState.FAILED:
+            raise SandboxBrokenError.because(found.reason)
 
 
 def there(sandbox: Sandbox | None) -> Sandbox:

@@ -10,7 +10,6 @@ from common.contracts.sandbox import LaunchSkill
 from common.errors import NotFoundError
 
 from sandbox_manager.model.config import (
-    ModelChoice,
     ModelLimits,
     agent_environment,
     config_hash,
@@ -19,7 +18,7 @@ from sandbox_manager.model.config import (
     render_environment,
 )
 from sandbox_manager.model.launch import Launch
-from sandbox_manager.model.record import Variable
+from sandbox_manager.model.record import ModelChoice, Variable
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.variables import Choice, StoredVariable, choose, environment_of
 from sandbox_manager.ports.services import Keys
@@ -69,7 +68,9 @@ class Configs:
 
     def _wanted(self, facts: OwnerFacts, skills: Sequence[Declared]) -> Wanted:
         settings = facts.settings
-        choice = ModelChoice(settings.provider, settings.model, settings.base_url)
+        choice = ModelChoice(
+            provider=settings.provider, model=settings.model, base_url=settings.base_url
+        )
         chosen = choose(skills, facts.variables)
         return Wanted(
             choice,

@@ -246,7 +246,9 @@ class Creation:
             )
             results["previews"] = {str(AGENT_PORT): access}
             reachable = sandbox.with_changes(previews=results["previews"])
-            await desk.step(Step.CHECK_AGENT, lambda: self._preparation.wait_for_agent(reachable))
+            results |= await desk.step(
+                Step.CHECK_AGENT, lambda: self._preparation.check_agent(reachable)
+            )
 
     async def _skill(self, desk: Desk, sandbox: Sandbox, results: Changes) -> None:
         async with desk.phase(PhaseName.UPLOAD):

@@ -20,7 +20,7 @@ from common.contracts.events import (
 from common.contracts.sandbox import Failure, LaunchState, PhaseName, Receipt
 from common.errors import AppError, ConflictError, ErrorCode, RateLimitedError
 
-from sandbox_manager.errors import ClaimLostError, ProviderUnavailableError
+from sandbox_manager.errors import ClaimLostError, ProviderUnavailableError, SandboxBusyError
 from sandbox_manager.model.directory import skill_path
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.record import Right
@@ -138,9 +138,10 @@ class Desk:
         self,
         change: Callable[[Sandbox], Sandbox | None],
         *,
+        known: Sandbox | None = None,
         event: OutgoingEvent | None = None,
     ) -> Sandbox | None:
-        return await self._sandboxes.apply(self.owner_id, change, event=event)
+        return await self._sandboxes.apply(self.owner_id, change, known=known, event=event)
 
     @asynccontextmanager
     async def phase(self, name: PhaseName, detail: str = "") -> AsyncIterator[None]:
@@ -183,7 +184,8 @@ class Desk:
         if isinstance(exc, RateLimitedError) and exc.retry_at is not None:
             wait = exc.retry_at - self.clock()
             return max(wait.total_seconds(), 1.0) if wait <= _LONGEST_PAUSE else None
-        is_outage = isinstance(exc, ProviderUnavailableError) or exc.code in _OUTAGES
+        passing = (ProviderUnavailableError, SandboxBusyError)
+        is_outage = isinstance(exc, passing) or exc.code in _OUTAGES
         return _FIRST_PAUSE_S * 3**attempt if is_outage else None
 
     async def end(
@@ -215,6 +217,13 @@ def ending_events(launch: Launch) -> tuple[OutgoingEvent, ...]:
         LAUNCH_ENDED.of(changed, entity_id=launch.id, at=at),
         TRIAL_RECORDED.of(recorded, entity_id=recorded.trial_id, at=at),
     )
+
+
+def failure_of(problem: Exception) -> Failure:
+    """The text of a bug stays inside."""
+    if isinstance(problem, AppError):
+        return Failure(code=problem.code, detail=problem.detail, retry_at=problem.retry_at)
+    return Failure(code=ErrorCode.INTERNAL, detail="something went wrong on our side")
 
 
 def launch_changed(launch: Launch) -> LaunchChanged:

@@ -13,7 +13,6 @@ from datetime import timedelta
 
 from common.clock import Clock
 from common.contracts.sandbox import (
-    Failure,
     LaunchPath,
     LaunchState,
     PhaseName,
@@ -25,6 +24,7 @@ from sandbox_manager.errors import (
     ClaimLostError,
     CreateFailedError,
     InstallFailedError,
+    SandboxBrokenError,
     SandboxGoneError,
     SandboxStoppedError,
     StoreUnavailableError,
@@ -39,7 +39,7 @@ from sandbox_manager.ports.own import Sleep, StepProbe
 from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.creating import Creation
-from sandbox_manager.service.desk import Desk, LaunchCancelledError, Records
+from sandbox_manager.service.desk import Desk, LaunchCancelledError, Records, failure_of
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.preparing import Preparation
 from sandbox_manager.service.receipts import Receipts
@@ -221,6 +221,8 @@ class LaunchDriver:
             await self.records.sandboxes.apply(
                 owner_id, lambda now: now.found_stopped() if now.create_id == same else None
             )
+        elif found.state is ProvidedState.FAILED:
+            raise SandboxBrokenError.because(found.reason)
 
     async def _end_badly(self, desk: Desk, state: LaunchState, problem: Exception) -> None:
         """Delete what a create made, then say why the launch ended."""
@@ -262,10 +264,3 @@ def notices(wanted: Wanted) -> list[str]:
         for name in wanted.variables.refused
     ]
     return missing + refused
-
-
-def failure_of(problem: Exception) -> Failure:
-    """The text of a bug stays inside."""
-    if isinstance(problem, AppError):
-        return Failure(code=problem.code, detail=problem.detail, retry_at=problem.retry_at)
-    return Failure(code=ErrorCode.INTERNAL, detail="something went wrong on our side")

@@ -1,10 +1,11 @@
 """The install path: a skill into a sandbox that is there, beside other launches doing the same."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from common.contracts.sandbox import PhaseName, SandboxState
 
-from sandbox_manager.errors import SandboxBusyError, SandboxGoneError
+from sandbox_manager.errors import SandboxBusyError, SandboxGoneError, SandboxInUseError
 from sandbox_manager.model.directory import slot
 from sandbox_manager.model.plan import AGENT_PORT, Install, is_installed, is_preview_fresh
 from sandbox_manager.model.sandbox import AGENT_SLOT, RUNNABLE, Sandbox
@@ -12,9 +13,10 @@ from sandbox_manager.model.steps import Step
 from sandbox_manager.service.caring import AgentCare
 from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.desk import Desk, together
-from sandbox_manager.service.preparing import Preparation, RelayToken
+from sandbox_manager.service.preparing import Preparation
 
 _HOLD_WAIT = timedelta(seconds=60)
+_TURN_WAIT = timedelta(minutes=10)
 _POLL_S = 0.1
 
 
@@ -24,16 +26,16 @@ class Installation:
         self._configs = configs
         self._care = care
 
-    async def run(self, desk: Desk, plan: Install, *, is_agent_up: bool = False) -> None:
+    async def run(self, desk: Desk, plan: Install) -> None:
         """Raises SandboxGoneError or SandboxStoppedError when the record was wrong: plan again."""
         try:
             if plan.wake:
                 await self._wake(desk)
             await together(
                 self._skill(desk),
-                self._agent(desk, write_config=plan.write_config, is_up=is_agent_up),
+                self._agent(desk, write_config=plan.write_config),
             )
-            await desk.change_sandbox(lambda sandbox: sandbox.beaten(desk.clock()))
+            await desk.change_sandbox(lambda sandbox: sandbox.used(desk.clock()))
         finally:
             await desk.change_sandbox(lambda sandbox: sandbox.released(desk.right))
 
@@ -46,11 +48,13 @@ class Installation:
     async def _skill(self, desk: Desk) -> None:
         launch = desk.launch
         name, key = f"skill:{slot(launch.skill.directory)}", slot(launch.skill.directory)
-        if is_installed(await desk.sandbox(), launch.skill):
+        before = await desk.sandbox()
+        if is_installed(before, launch.skill):
             return
         async with desk.phase(PhaseName.UPLOAD):
             bundle = await desk.step(Step.FETCH, lambda: self._preparation.fetch(launch))
-        sandbox = await self._hold(desk, name)
+        is_replaced = before.installed(launch.skill.directory) is not None
+        sandbox = await (self._hold_alone if is_replaced else self._hold)(desk, name)
         async with desk.phase(PhaseName.VERIFY, launch.skill.digest):
             installed = await desk.step(
                 Step.INSTALL, lambda: self._preparation.install(sandbox, launch, bundle)
@@ -61,50 +65,32 @@ class Installation:
                 )
             )
 
-    async def _agent(self, desk: Desk, *, write_config: bool, is_up: bool) -> None:
+    async def _agent(self, desk: Desk, *, write_config: bool) -> None:
         if write_config:
             await self._configure(desk)
         sandbox = await desk.sandbox()
-        if sandbox.is_restart_due:
-            await self._restart_if_unused(desk)
-            return
         if not is_preview_fresh(sandbox, AGENT_PORT, desk.clock()):
             async with desk.phase(PhaseName.ENDPOINT):
                 sandbox = await self._care.signed(sandbox, AGENT_PORT, desk.step)
-        if not is_up and not await self._preparation.is_agent_up(sandbox):
+        if not await self._preparation.is_agent_up(sandbox):
             await self._revive(desk)
 
     async def _configure(self, desk: Desk) -> None:
-        """What other launches installed meanwhile counts, so the config is computed here again."""
-        sandbox = await self._hold(desk, AGENT_SLOT)
+        """What other launches installed meanwhile counts, so the config is computed here again.
+        While a turn runs it is only noted: the agent has it before the next turn.
+        """
+        sandbox = await self._hold_unless_used(desk)
         wanted = await self._wanted(desk, sandbox)
-        if sandbox.config_hash == wanted.config_hash:
+        is_new = sandbox.config_hash != wanted.config_hash
+        if is_new and not sandbox.live_leases(desk.clock()):
+            async with desk.phase(PhaseName.CONFIGURE):
+                await self._care.configured(sandbox, desk.right, wanted, desk.step)
             return
-        async with desk.phase(PhaseName.CONFIGURE):
-            await desk.step(Step.CONFIGURE, lambda: self._write(desk, sandbox, wanted))
-
-    async def _write(self, desk: Desk, sandbox: Sandbox, wanted: Wanted) -> None:
-        """The token is known before the agent can use it."""
-        token = RelayToken.mint()
-        tokens = {"relay_tokens": token.added_to(sandbox)}
-        sandbox = await self._care.under_slot(sandbox, desk.right, tokens)
-        changes = await self._preparation.write_config(sandbox, wanted, token)
-        if wanted.environment_hash != sandbox.environment_hash:
-            changes["is_restart_due"] = True
-        await self._care.under_slot(sandbox, desk.right, changes)
-
-    async def _restart_if_unused(self, desk: Desk) -> None:
-        """New variables need a restart; an answer in another tab is never killed for it."""
-        sandbox = await self._hold(desk, AGENT_SLOT)
-        if not sandbox.is_restart_due:
-            return
-        if sandbox.live_leases(desk.clock()):
+        await desk.change_sandbox(lambda record: record.staged(wanted.config_hash))
+        if is_new:
             await desk.notice(
-                "New variables reach the agent as soon as the answer in progress has ended."
+                "New settings reach the agent as soon as the answer in progress has ended."
             )
-            return
-        async with desk.phase(PhaseName.AGENT):
-            await self._restart(desk, sandbox)
 
     async def _revive(self, desk: Desk) -> None:
         """Another launch may have done it while this one waited."""
@@ -125,20 +111,58 @@ class Installation:
 
     async def _hold(self, desk: Desk, name: str) -> Sandbox:
         """Take the slot, waiting while another launch has it."""
-        deadline = desk.clock() + _HOLD_WAIT
-        while True:
-            held = await desk.change_sandbox(lambda record: self._held(desk, record, name))
-            if held is not None:
+        async for sandbox in self._tries(desk, _HOLD_WAIT):
+            if (held := await self._held(desk, sandbox, name)) is not None:
                 return held
-            if (await desk.sandbox()).state not in RUNNABLE:
+        message = "another launch is changing the sandbox; try again"
+        raise SandboxBusyError(message)
+
+    async def _hold_alone(self, desk: Desk, name: str) -> Sandbox:
+        """Take the slot when no turn runs, and let none begin until it is given back."""
+        is_told = False
+        async for sandbox in self._tries(desk, _TURN_WAIT):
+            if (held := await self._held(desk, sandbox, name, alone=True)) is not None:
+                return held
+            if sandbox.live_leases(desk.clock()) and not is_told:
+                is_told = True
+                await desk.notice(
+                    "Another version of this skill is in use; the new one goes in when the answer"
+                    " in progress has ended."
+                )
+        message = "an answer in another tab uses this skill; try again when it has ended"
+        raise SandboxInUseError(message)
+
+    async def _hold_unless_used(self, desk: Desk) -> Sandbox:
+        """The agent's slot, held alone; not held where use-leases are live."""
+        async for sandbox in self._tries(desk, _HOLD_WAIT):
+            if sandbox.live_leases(desk.clock()):
+                return sandbox
+            if (held := await self._held(desk, sandbox, AGENT_SLOT, alone=True)) is not None:
+                return held
+        message = "another launch is changing the sandbox; try again"
+        raise SandboxBusyError(message)
+
+    @staticmethod
+    async def _tries(desk: Desk, within: timedelta) -> AsyncIterator[Sandbox]:
+        """The sandbox as it is, again and again."""
+        deadline = desk.clock() + within
+        while True:
+            sandbox = await desk.sandbox()
+            if sandbox.state not in RUNNABLE:
                 message = "the sandbox was deleted meanwhile"
                 raise SandboxGoneError(message)
+            yield sandbox
             if desk.clock() >= deadline:
-                message = "another launch is changing the sandbox; try again"
-                raise SandboxBusyError(message)
+                return
             await desk.sleep(_POLL_S)
 
     @staticmethod
-    def _held(desk: Desk, record: Sandbox, name: str) -> Sandbox | None:
-        now = desk.clock()
-        return record.held(name, desk.right, now=now, until=now + desk.claim_ttl)
+    async def _held(
+        desk: Desk, sandbox: Sandbox, name: str, *, alone: bool = False
+    ) -> Sandbox | None:
+        def take(record: Sandbox) -> Sandbox | None:
+            now = desk.clock()
+            until = now + desk.claim_ttl
+            return record.held(name, desk.right, now=now, until=until, alone=alone)
+
+        return await desk.change_sandbox(take, known=sandbox)

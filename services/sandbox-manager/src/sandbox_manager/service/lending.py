@@ -1,8 +1,8 @@
 """Lending the agent: its endpoint and a use-lease, given in one step.
 
 While a use-lease is live nobody stops, deletes or restarts. A sandbox that sleeps is woken for it,
-an agent that died is started again, and variables that wait for a restart get it before the lease,
-never during another one.
+an agent that died is started again, and a config that waits is given to it before the lease, never
+during another one.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ from sandbox_manager.errors import (
 from sandbox_manager.model.config import WORK_ROOT
 from sandbox_manager.model.directory import SKILLS_ROOT
 from sandbox_manager.model.plan import AGENT_PORT, RAW_PORT
-from sandbox_manager.model.record import Right, UseLease
+from sandbox_manager.model.record import ModelChoice, Right, UseLease
 from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox
 from sandbox_manager.ports.inside import Inside
 from sandbox_manager.ports.own import Sleep
 from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.caring import AgentCare
-from sandbox_manager.service.configuring import Configs
+from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
 
@@ -48,18 +48,23 @@ _BUSY_WAIT = timedelta(seconds=20)
 _POLL_S = 0.2
 _RETRY = timedelta(seconds=10)
 _KEPT_WORKSPACES = 500
+_STAGED = (
+    "New settings wait for the answer in another tab to end; this turn still has the earlier ones."
+)
 
 
 @dataclass(frozen=True)
 class LentAgent:
+    """`notices`: what the user should know about this turn."""
+
     lease: UseLease
     sandbox: Sandbox
     url: str
     token: str
     workspace: str
     skill_directory: str
-    provider: str
-    model: str
+    choice: ModelChoice | None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,8 @@ class Lending:
 
     async def acquire(self, request: AcquireAgent) -> LentAgent:
         """Raises SANDBOX_NOT_FOUND or LAUNCH_NOT_READY where a new launch is needed."""
-        facts, sandbox = await asyncio.gather(
-            self.configs.facts(request.owner_id), self._running(request.owner_id)
-        )
-        _check_installed(sandbox, request)
-        lease, sandbox = await self._granted(sandbox, request.session_id, request.turn_id)
+        sandbox = await self._running(request.owner_id)
+        lease, sandbox = await self._granted(sandbox, request)
         try:
             await self._prepare(sandbox, request)
         except AppError:
@@ -94,8 +96,8 @@ class Lending:
             token=self.preparation.agent_token(sandbox),
             workspace=_workspace(request.session_id),
             skill_directory=f"{SKILLS_ROOT}/{request.skill_directory}",
-            provider=facts.settings.provider,
-            model=facts.settings.model,
+            choice=sandbox.choice,
+            notices=(_STAGED,) if sandbox.staged_hash is not None else (),
         )
 
     async def acquire_raw(self, owner_id: str) -> tuple[UseLease, str, str]:
@@ -105,7 +107,7 @@ class Lending:
         if not await self.preparation.is_raw_up(sandbox):
             async with self._agent_slot(owner_id) as right:
                 sandbox = await self._raw_started(owner_id, right)
-        lease, sandbox = await self._granted(sandbox, None, None)
+        lease, sandbox = await self._granted(sandbox)
         url = self.preparation.url(sandbox, RAW_PORT)
         return lease, url, self.preparation.raw_key(sandbox)
 
@@ -135,20 +137,42 @@ class Lending:
 
     async def _running(self, owner_id: str) -> Sandbox:
         """The owner's sandbox, running, its agent answering at a fresh address, nothing due."""
-        sandbox = await self.sandboxes.get(owner_id)
+        try:
+            return await self._made_running(owner_id)
+        except SandboxStoppedError:
+            # Stopped behind our back, which the record says by now: this time it is woken.
+            return await self._made_running(owner_id)
+
+    async def _made_running(self, owner_id: str) -> Sandbox:
+        facts, sandbox = await asyncio.gather(
+            self.configs.facts(owner_id), self.sandboxes.get(owner_id)
+        )
         if sandbox.state is SandboxState.STOPPED:
             sandbox = await self._in_agent_slot(owner_id, self._woken)
         if sandbox.state is not SandboxState.ACTIVE:
             raise _not_there(sandbox)
-        if sandbox.is_restart_due:
-            sandbox = await self._in_agent_slot(owner_id, self._restarted, alone=True)
+        wanted = self.configs.wanted_now(facts, sandbox)
+        if sandbox.config_hash != wanted.config_hash or sandbox.staged_hash is not None:
+            sandbox = await self._up_to_date(sandbox, wanted)
         sandbox = await self.care.signed(sandbox, AGENT_PORT)
         if not await self.preparation.is_agent_up(sandbox):
             sandbox = await self._in_agent_slot(owner_id, self._revived)
         return sandbox
 
+    async def _up_to_date(self, sandbox: Sandbox, wanted: Wanted) -> Sandbox:
+        """With the config that waited. Where an answer in another tab takes long, this turn goes
+        on with the config that the agent has.
+        """
+        try:
+            return await self._in_agent_slot(sandbox.owner_id, self._configured, alone=True)
+        except SandboxBusyError:
+            staged = await self.sandboxes.apply(
+                sandbox.owner_id, lambda record: record.staged(wanted.config_hash)
+            )
+            return staged or sandbox
+
     async def _granted(
-        self, sandbox: Sandbox, session_id: str | None, turn_id: str | None
+        self, sandbox: Sandbox, request: AcquireAgent | None = None
     ) -> tuple[UseLease, Sandbox]:
         """The use-lease and the record it was written into, in one compare-and-set."""
 
@@ -162,13 +186,15 @@ class Lending:
             if record.create_id != sandbox.create_id:
                 message = "the sandbox is another one now"
                 raise SandboxStoppedError(message)
+            if request is not None:
+                _check_installed(record, request)
             return record.granted(lease, now)
 
         lease = UseLease(
             id=new_id("use"),
             until=self.clock() + USE_TTL,
-            session_id=session_id,
-            turn_id=turn_id,
+            session_id=request.session_id if request is not None else None,
+            turn_id=request.turn_id if request is not None else None,
         )
         granted = await self._while_busy(lambda: self.sandboxes.apply(sandbox.owner_id, grant))
         return lease, granted or sandbox
@@ -259,9 +285,19 @@ class Lending:
         return await self._restarted(owner_id, right)
 
     async def _restarted(self, owner_id: str, right: Right) -> Sandbox:
-        sandbox = await self.sandboxes.get(owner_id)
-        wanted = self.configs.wanted_now(await self.configs.facts(owner_id), sandbox)
+        sandbox, wanted = await self._wanted(owner_id)
         return await self.care.restarted(sandbox, right, wanted)
+
+    async def _configured(self, owner_id: str, right: Right) -> Sandbox:
+        """Another turn may have done it while this one waited."""
+        sandbox, wanted = await self._wanted(owner_id)
+        if sandbox.config_hash != wanted.config_hash:
+            return await self.care.configured(sandbox, right, wanted)
+        return await self.care.under_slot(sandbox, right, {"staged_hash": None})
+
+    async def _wanted(self, owner_id: str) -> tuple[Sandbox, Wanted]:
+        sandbox = await self.sandboxes.get(owner_id)
+        return sandbox, self.configs.wanted_now(await self.configs.facts(owner_id), sandbox)
 
     async def _raw_started(self, owner_id: str, right: Right) -> Sandbox:
         sandbox = await self.sandboxes.get(owner_id)

@@ -87,12 +87,14 @@ class Preparation:
         """config.yaml alone, which Hermes reads again by itself."""
         config = self.configs.config_file(wanted, token.text)
         await self.inside.configure(_id(sandbox), {f"{HERMES_HOME}/config.yaml": config})
-        return {"config_hash": wanted.config_hash}
+        return _config_of(wanted)
 
     async def configure(
         self, sandbox: Sandbox, wanted: Wanted, token: RelayToken | None
     ) -> tuple[str, Changes]:
-        """Everything an agent reads at its start, and a place to start it in."""
+        """Everything an agent reads at its start, and a place to start it in; without a token
+        config.yaml is right as it is.
+        """
         files: Mapping[str, str] = {
             f"{OWN_FILES}/agent.env": await self.configs.environment_file(
                 sandbox.owner_id, wanted.variables.given, self.agent_token(sandbox)
@@ -104,8 +106,7 @@ class Preparation:
         process, _ = await asyncio.gather(
             self.inside.open_process(_id(sandbox)), self.inside.configure(_id(sandbox), files)
         )
-        changes: Changes = {"environment_hash": wanted.environment_hash, "is_restart_due": False}
-        return process, changes | ({"config_hash": wanted.config_hash} if token else {})
+        return process, {**_config_of(wanted), "environment_hash": wanted.environment_hash}
 
     async def start_agent(self, sandbox: Sandbox, process: str) -> Changes:
         await self.inside.start_process(_id(sandbox), process, "agent", AGENT_COMMAND)
@@ -136,8 +137,11 @@ class Preparation:
         url, token = self.url(sandbox, AGENT_PORT), self.agent_token(sandbox)
         return await self.agents.is_agent_up(url, token, within=within)
 
-    async def wait_for_agent(self, sandbox: Sandbox) -> None:
-        """Raises AgentLostError when it does not answer in time."""
+    async def check_agent(self, sandbox: Sandbox) -> Changes:
+        """See which version it is while it starts, and wait until it answers. Raises
+        AgentLostError.
+        """
+        look = await self.inside.look(_id(sandbox), directory=None, workspace=None)
         deadline = self.clock() + self.agent_start
         pause_s = _FIRST_POLL_S
         while not await self.is_agent_up(sandbox):
@@ -146,6 +150,7 @@ class Preparation:
                 raise AgentLostError(message)
             await self.sleep(pause_s)
             pause_s = min(pause_s * 1.2, _LONGEST_POLL_S)
+        return {"agent": look.agent}
 
     async def start_raw(self, sandbox: Sandbox) -> Changes:
         """Hermes' API server beside the agent, with a key of its own."""
@@ -192,6 +197,11 @@ class Preparation:
 def new_agent_token(sealer: Sealer, owner_id: str) -> str:
     """A fresh token for the agent, sealed."""
     return sealer.seal(secrets.token_urlsafe(32), owner_id=owner_id, field=AGENT_TOKEN)
+
+
+def _config_of(wanted: Wanted) -> Changes:
+    """What the record says of a config that was written."""
+    return {"config_hash": wanted.config_hash, "staged_hash": None, "choice": wanted.choice}
 
 
 def _id(sandbox: Sandbox) -> str:

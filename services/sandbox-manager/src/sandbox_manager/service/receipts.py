@@ -13,9 +13,6 @@ from sandbox_manager.service.configuring import Wanted
 
 @dataclass(frozen=True)
 class Receipts:
-    """`agent`: the agent's package and version."""
-
-    agent: str
     signer: Signer
 
     def of(self, launch: Launch, sandbox: Sandbox, wanted: Wanted) -> Receipt:
@@ -26,7 +23,7 @@ class Receipts:
             path=launch.path or LaunchPath.INSTANT,
             sandbox_id=sandbox.provider_id or "",
             image=sandbox.image or "",
-            agent=self.agent,
+            agent=f"hermes-agent=={sandbox.agent}" if sandbox.agent else "hermes-agent",
             provider=wanted.choice.provider,
             model=wanted.choice.model,
             verified_at=installed.installed_at if installed else launch.created_at,

@@ -4,8 +4,10 @@ An object of the SDK stands for one sandbox and is kept, so that a call inside a
 request. Every call has a limit of its own: the SDK has none.
 """
 
+import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from common.preview import PreviewGuard
@@ -24,6 +26,7 @@ from sandbox_manager.adapters.daytona.errors import mapped_errors
 from sandbox_manager.errors import (
     NameTakenError,
     ProviderUnavailableError,
+    SandboxBrokenError,
     SandboxBusyError,
     SandboxGoneError,
     SnapshotMissingError,
@@ -34,6 +37,7 @@ from sandbox_manager.ports.provider import SandboxOrder, SandboxProvider, Source
 REQUEST_S = 20.0
 CREATE_S = 180.0
 CHANGE_S = 90.0
+_POLL_S = 0.25
 _KEPT = 1000
 
 STATES: Mapping[str, ProvidedState] = {
@@ -88,27 +92,28 @@ class DaytonaProvider(SandboxProvider):
         return [sandbox for sandbox in found if sandbox.state is not ProvidedState.GONE]
 
     async def start(self, sandbox_id: str) -> None:
-        with mapped_errors():
-            sandbox = await self._fresh(sandbox_id)
-            if _state(sandbox) is not ProvidedState.STARTED:
-                await sandbox.start(timeout=CHANGE_S)
+        with _changing():
+            sandbox = await self._settled(sandbox_id)
+            match _state(sandbox):
+                case ProvidedState.STARTED:
+                    return
+                case ProvidedState.FAILED if sandbox.recoverable:
+                    await sandbox.recover(timeout=CHANGE_S)
+                case ProvidedState.FAILED:
+                    raise SandboxBrokenError.because(sandbox.error_reason)
+                case _:
+                    await sandbox.start(timeout=CHANGE_S)
 
     async def stop(self, sandbox_id: str) -> None:
-        with mapped_errors():
-            sandbox = await self._fresh(sandbox_id)
-            if _state(sandbox) is not ProvidedState.STOPPED:
+        with _changing():
+            sandbox = await self._settled(sandbox_id)
+            if _state(sandbox) is ProvidedState.STARTED:
                 await sandbox.stop(timeout=CHANGE_S)
 
     async def delete(self, sandbox_id: str) -> None:
-        try:
-            with mapped_errors():
-                sandbox = await self.sandbox(sandbox_id)
-                await sandbox.delete(timeout=REQUEST_S)
-        except SandboxGoneError:
-            pass
-        except NameTakenError as exc:
-            message = "the sandbox is changing state"
-            raise SandboxBusyError(message) from exc
+        with contextlib.suppress(SandboxGoneError), _changing():
+            sandbox = await self.sandbox(sandbox_id)
+            await sandbox.delete(timeout=REQUEST_S)
         self._known.pop(sandbox_id, None)
 
     async def refresh_activity(self, sandbox_id: str) -> None:
@@ -127,6 +132,15 @@ class DaytonaProvider(SandboxProvider):
         """The SDK's object for calls inside the sandbox."""
         known = self._known.get(sandbox_id)
         return known if known is not None else await self._fresh(sandbox_id)
+
+    async def _settled(self, sandbox_id: str) -> AsyncSandbox:
+        """As it is when whatever changes it has ended: Daytona refuses a change during another."""
+        deadline = asyncio.get_running_loop().time() + CHANGE_S
+        while _state(sandbox := await self._fresh(sandbox_id)) is ProvidedState.CHANGING:
+            if asyncio.get_running_loop().time() >= deadline:
+                break
+            await asyncio.sleep(_POLL_S)
+        return sandbox
 
     async def _fresh(self, sandbox_id: str) -> AsyncSandbox:
         return self._keep(await self._client.get(sandbox_id, request_timeout=REQUEST_S))
@@ -147,6 +161,17 @@ class DaytonaProvider(SandboxProvider):
         except DaytonaError as exc:
             message = "the sandbox provider does not answer"
             raise ProviderUnavailableError(message) from exc
+
+
+@contextlib.contextmanager
+def _changing() -> Iterator[None]:
+    """A conflict means that something else changes the sandbox at this moment."""
+    try:
+        with mapped_errors():
+            yield
+    except NameTakenError as exc:
+        message = "the sandbox is changing state; try again in a moment"
+        raise SandboxBusyError(message) from exc
 
 
 def _params(

@@ -6,6 +6,7 @@ import json
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -16,8 +17,8 @@ from common.contracts.sandbox import LaunchSkill
 from sandbox_manager.adapters.inside import script
 from sandbox_manager.errors import InstallFailedError, ProviderUnavailableError
 from sandbox_manager.model.config import HERMES_HOME, HOME, OWN_FILES, WORK_ROOT
-from sandbox_manager.model.directory import SKILLS_ROOT
-from sandbox_manager.ports.inside import Inside, Look
+from sandbox_manager.model.directory import SKILLS_ROOT, skill_directory
+from sandbox_manager.ports.inside import Found, Inside, Look
 
 _END = "TRYSKILLS_END"
 _SET_UP_S = 600
@@ -131,7 +132,12 @@ class InsideCommands(Inside):
 
     async def look(self, sandbox_id: str, *, directory: str | None, workspace: str | None) -> Look:
         answer = await self._ask(sandbox_id, "look", directory=directory, workspace=workspace)
-        return Look(answer.get("digest"), bool(answer.get("is_agent_alive")))
+        return Look(answer.get("digest"), bool(answer.get("is_agent_alive")), answer.get("agent"))
+
+    async def manifest(self, sandbox_id: str) -> Sequence[Found]:
+        answer = await self._ask(sandbox_id, "manifest")
+        found = [_found(**entry) for entry in answer["entries"]]
+        return [one for one in found if one is not None]
 
     async def output(self, sandbox_id: str, command: str) -> str:
         _, output = await self._shell.run(sandbox_id, command)
@@ -162,6 +168,18 @@ def program(command: str, args: Mapping[str, Any], module: ModuleType = script) 
     source = inspect.getsource(module).replace(own_import, "")
     call = f"main({command!r}, json.loads({json.dumps(args)!r}))"
     return f"python3 -I - <<'{_END}'\n{inspect.getsource(digest)}\n{source}\n{call}\n{_END}\n"
+
+
+def _found(directory: str, entry: Any, digest: str | None) -> Found | None:
+    """None for an entry that is not one, or not about what lies there."""
+    try:
+        skill = LaunchSkill.model_validate(entry)
+        installed_at = datetime.fromisoformat(entry["installed_at"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    own = skill_directory(skill.owner, skill.repo, skill.path)
+    is_true = skill.directory == own == directory and skill.digest == digest
+    return Found(skill, installed_at) if is_true and installed_at.tzinfo else None
 
 
 def answer_in(output: str) -> dict[str, Any] | None:

@@ -86,14 +86,21 @@ def forget(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def noted(own: Path) -> dict[str, Any]:
+    """The manifest of what is installed; the agent may have made anything of it."""
+    try:
+        known = json.loads((own / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
 def note(own: Path, name: str, entry: dict[str, Any] | None) -> None:
-    """Keep the manifest of what is installed."""
-    manifest = own / "manifest.json"
-    known = json.loads(manifest.read_bytes()) if manifest.exists() else {}
+    known = noted(own)
     known.pop(name, None)
     if entry is not None:
         known[name] = entry
-    write(manifest, json.dumps(known, indent=1, sort_keys=True).encode())
+    write(own / "manifest.json", json.dumps(known, indent=1, sort_keys=True).encode())
 
 
 def mark(config: Path, revision: str) -> None:
@@ -150,10 +157,32 @@ def look(args: dict[str, Any]) -> dict[str, Any]:
     """A session's workspace, the digest of its skill, and whether the agent's process lives."""
     if args["workspace"]:
         Path(args["workspace"]).mkdir(mode=0o755, parents=True, exist_ok=True)
-    found = None
+    own, found = Path(args["own"]), None
     if args["directory"]:
         found = read_back(Path(args["root"]) / args["directory"])
-    return {"digest": found, "is_agent_alive": is_alive(Path(args["own"]), "agent")}
+    alive = is_alive(own, "agent")
+    return {"digest": found, "is_agent_alive": alive, "agent": agent_version(own)}
+
+
+def manifest(args: dict[str, Any]) -> dict[str, Any]:
+    """The manifest's entries, each with the digest of what really lies there."""
+    root = Path(args["root"])
+    entries = [
+        {"directory": name, "entry": entry, "digest": read_back(root / name)}
+        for name, entry in noted(Path(args["own"])).items()
+        if Path(name).parts == (name,) and name != ".."
+    ]
+    return {"entries": entries}
+
+
+def agent_version(own: Path) -> str | None:
+    """By what lies beside the program: asking the program itself would take a second."""
+    program = shutil.which("hermes", path=f"{own}/venv/bin") or shutil.which("hermes")
+    if program is None:
+        return None
+    place = Path(program).resolve().parent.parent
+    found = next(place.glob("lib/python3*/site-packages/hermes_agent-*.dist-info"), None)
+    return found.name.removesuffix(".dist-info").rpartition("-")[2] if found else None
 
 
 def is_alive(own: Path, name: str) -> bool:
@@ -172,6 +201,7 @@ COMMANDS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "remove": remove,
     "configure": configure,
     "look": look,
+    "manifest": manifest,
 }
 
 

@@ -1,6 +1,6 @@
 """`acknowledgements`, `orphans`, `leases` and `pointers`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from common.mongo import Collection
@@ -45,17 +45,17 @@ class MongoOrphans(Orphans):
         self._collection = collection
 
     @store_errors
-    async def seen(self, sandbox_id: str, now: datetime) -> datetime:
-        await self._collection.update_one(
-            {"_id": sandbox_id}, {"$setOnInsert": {"since": now}}, upsert=True
-        )
-        document = await self._collection.find_one({"_id": sandbox_id})
-        since = document["since"] if document is not None else now
-        return since if isinstance(since, datetime) else now
+    async def since(self, sandbox_ids: Sequence[str]) -> Mapping[str, datetime]:
+        found = self._collection.find({"_id": {"$in": list(sandbox_ids)}})
+        return {document["_id"]: document["since"] async for document in found}
 
     @store_errors
-    async def forget_others(self, sandbox_ids: Sequence[str]) -> None:
+    async def keep(self, sandbox_ids: Sequence[str], now: datetime) -> None:
         await self._collection.delete_many({"_id": {"$nin": list(sandbox_ids)}})
+        for sandbox_id in sandbox_ids:
+            await self._collection.update_one(
+                {"_id": sandbox_id}, {"$setOnInsert": {"since": now}}, upsert=True
+            )
 
 
 class MongoLeadership(Leadership):
