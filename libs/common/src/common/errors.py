@@ -44,6 +44,8 @@ class ErrorCode(StrEnum):
     SKILL_BLOCKED = "skill_blocked"
     FOREIGN_ENDPOINT = "foreign_endpoint"
     HOST_REFUSED = "host_refused"
+    ACCOUNT_REFUSED = "account_refused"
+    RELAY_UNREACHABLE = "relay_unreachable"
 
     NOT_FOUND = "not_found"
     SKILL_NOT_FOUND = "skill_not_found"
@@ -185,6 +187,8 @@ _CODES: dict[type[AppError], tuple[ErrorCode, ...]] = {
         ErrorCode.SKILL_BLOCKED,
         ErrorCode.FOREIGN_ENDPOINT,
         ErrorCode.HOST_REFUSED,
+        ErrorCode.ACCOUNT_REFUSED,
+        ErrorCode.RELAY_UNREACHABLE,
     ),
     NotFoundError: (
         ErrorCode.NOT_FOUND,

@@ -22,7 +22,8 @@ InvalidError
 └── ProviderRefusedError        the provider will never accept this request
     └── SnapshotMissingError    ... because it lacks the snapshot or image
 ForbiddenError
-└── AccountRefusedError         the provider does not accept our account
+├── AccountRefusedError         the provider does not accept the account's key
+└── RelayUnreachableError       an own account's sandbox could not call its model
 RateLimitedError
 └── QuotaExceededError          a limit of ours, or of the account at the provider
 """
@@ -111,7 +112,11 @@ class SnapshotMissingError(ProviderRefusedError):
 
 
 class AccountRefusedError(ForbiddenError):
-    default_code: ClassVar[ErrorCode] = ErrorCode.FORBIDDEN
+    default_code: ClassVar[ErrorCode] = ErrorCode.ACCOUNT_REFUSED
+
+
+class RelayUnreachableError(ForbiddenError):
+    default_code: ClassVar[ErrorCode] = ErrorCode.RELAY_UNREACHABLE
 
 
 class QuotaExceededError(RateLimitedError):

@@ -3,6 +3,7 @@
 import base64
 import os
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 _KEY_BYTES = 32
+_PRIVATE_NAMES = (".internal", ".local", ".localhost", ".lan")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -23,6 +25,7 @@ class Settings(SharedSettings):
     daytona_api_url: str = Field(validation_alias="DAYTONA_API_URL")
     daytona_api_key: SecretStr = Field(validation_alias="DAYTONA_API_KEY")
     relay_public_url: str = Field(validation_alias="RELAY_PUBLIC_URL")
+    own_account_api_url: str = "https://app.daytona.io/api"
     health_host: str = "127.0.0.1"
     health_port: int = 8103
     seal_key: SecretStr | None = None
@@ -30,7 +33,7 @@ class Settings(SharedSettings):
     preview_domains: Annotated[tuple[str, ...], NoDecode] = ()
     snapshot: str = "tryskills-hermes-0.19.0"
     image: str | None = None
-    bare_image: str | None = None
+    bare_image: str | None = "python:3.12-slim-bookworm"
     hermes: str = "hermes-agent==0.19.0"
     isolation: str = "sandbox"
     context_length: int = 131_072
@@ -73,6 +76,15 @@ class Settings(SharedSettings):
             message = "the sealing key must be base64 of 32 bytes"
             raise ValueError(message)
         return key
+
+    @property
+    def is_relay_public(self) -> bool:
+        """Whether a sandbox somewhere else could reach the relay by its address."""
+        host = urlsplit(self.relay_public_url).hostname or ""
+        try:
+            return ip_address(host).is_global
+        except ValueError:
+            return "." in host and not host.endswith(_PRIVATE_NAMES)
 
     def allowed_digests(self) -> frozenset[str]:
         """Digests, one a line, that run although the safety check blocks them."""

@@ -1,5 +1,6 @@
 """The provider's port in memory and at the real local host; the SDK's errors, all of them."""
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,16 @@ class TestProvider:
         for call in (provider.start, provider.stop):
             with pytest.raises(SandboxGoneError):
                 await call(nobody)
+
+    async def test_changes_at_once_follow_each_other(self, provider: SandboxProvider) -> None:
+        made = await provider.create(order(new_id("box")))
+
+        await asyncio.gather(provider.stop(made.id), provider.start(made.id))
+        await provider.start(made.id)
+
+        found = await provider.find(made.id)
+        assert found is not None
+        assert found.state is ProvidedState.STARTED
 
     async def test_an_address_is_of_one_port(self, provider: SandboxProvider) -> None:
         made = await provider.create(order(new_id("box")))

@@ -11,6 +11,7 @@ from common.contracts.sandbox import LaunchSkill
 from common.digest import skill_digest
 from common.ids import new_id
 from sandbox_fakes.provider import FakeProvider
+from sandbox_manager.model.account import plain
 from sandbox_manager.model.config import OWN_FILES
 from sandbox_manager.ports.inside import Agents, Found, Inside, Look
 
@@ -104,8 +105,9 @@ class FakeAgents(Agents):
     is_frozen: bool = False
 
     async def is_agent_up(self, url: str, token: str, *, within: timedelta) -> bool:
-        running = self.inside.agents.get(_sandbox_of(url), "")
-        return token in running and not self.is_frozen
+        host = _sandbox_of(url)
+        running = [text for name, text in self.inside.agents.items() if plain(name) == host]
+        return not self.is_frozen and any(token in text for text in running)
 
     async def is_raw_up(self, url: str, key: str, *, within: timedelta) -> bool:
         return _sandbox_of(url) in self.inside.raws

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from sandbox_manager.errors import (
+    AccountRefusedError,
     NameTakenError,
     SandboxGoneError,
     SandboxStoppedError,
     SnapshotMissingError,
 )
+from sandbox_manager.model.account import place, placed, plain
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
 from sandbox_manager.ports.provider import SandboxOrder, SandboxProvider
 
@@ -28,6 +30,7 @@ class FakeProvider(SandboxProvider):
     orders: list[SandboxOrder] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
     answers: asyncio.Event | None = None
     """Where one is given, a create waits for it: a provider that takes long."""
     on_stop: Callable[[str], None] = lambda _: None
@@ -42,8 +45,13 @@ class FakeProvider(SandboxProvider):
         if any(machine.name == order.name for machine in self.machines.values()):
             raise NameTakenError("there is one of that name")
         self.made += 1
+        account, _ = place(order.name)
+        self._check_account(account)
         made = ProvidedSandbox(
-            f"box-{self.made}", order.name, ProvidedState.STARTED, dict(order.labels)
+            placed(account, f"box-{self.made}"),
+            order.name,
+            ProvidedState.STARTED,
+            dict(order.labels),
         )
         self.machines[made.id] = made
         self._leave("create")
@@ -51,6 +59,7 @@ class FakeProvider(SandboxProvider):
 
     async def find(self, id_or_name: str) -> ProvidedSandbox | None:
         self._enter("find")
+        self._check_account(place(id_or_name)[0])
         found = [m for m in self.machines.values() if id_or_name in (m.id, m.name)]
         return found[0] if found else None
 
@@ -85,7 +94,11 @@ class FakeProvider(SandboxProvider):
     async def sign_preview(self, sandbox_id: str, port: int, ttl: timedelta) -> str:
         self._enter("sign_preview")
         self.check_running(sandbox_id)
-        return f"http://{port}-{sandbox_id}.proxy.localhost:1"
+        return f"http://{port}-{plain(sandbox_id)}.proxy.localhost:1"
+
+    def _check_account(self, account: str) -> None:
+        if account in self.closed:
+            raise AccountRefusedError("the key is not accepted")
 
     def put(self, sandbox_id: str, state: ProvidedState) -> None:
         known = self.machines.get(sandbox_id)

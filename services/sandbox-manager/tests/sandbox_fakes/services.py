@@ -10,9 +10,10 @@ from common.contracts.skills import Finding, ResolvedSkill, SafetyReport, Severi
 from common.digest import skill_digest
 from common.errors import ErrorCode, NotFoundError
 from sandbox_fakes.inside import tar
+from sandbox_manager.model.account import AccountKey
 from sandbox_manager.model.variables import StoredVariable
 from sandbox_manager.ports.own import Sealer, Signer, StepProbe
-from sandbox_manager.ports.services import Keys, LaunchJournal, Skills
+from sandbox_manager.ports.services import Entered, Keys, LaunchJournal, Skills
 
 
 class FakeSkills(Skills):
@@ -69,22 +70,33 @@ class FakeKeys(Keys):
     chosen: OwnerSettings = field(
         default_factory=lambda: OwnerSettings(provider="demo", model="demo")
     )
-    entered: dict[tuple[str, str], tuple[StoredVariable, str]] = field(default_factory=dict)
+    values: dict[tuple[str, str], tuple[StoredVariable, str]] = field(default_factory=dict)
+    account: tuple[AccountKey, str] | None = None
     revealed: list[str] = field(default_factory=list)
 
     def enter(self, name: str, skill: str, value: str, at: datetime) -> None:
-        version = self.entered[name, skill][0].version + 1 if (name, skill) in self.entered else 1
-        self.entered[name, skill] = (StoredVariable(name, skill, None, version, at), value)
+        version = self.values[name, skill][0].version + 1 if (name, skill) in self.values else 1
+        self.values[name, skill] = (StoredVariable(name, skill, None, version, at), value)
+
+    def enter_account(self, key: str, at: datetime) -> None:
+        version = self.account[0].version + 1 if self.account else 1
+        self.account = (AccountKey(version, at), key)
 
     async def settings(self, owner_id: str) -> OwnerSettings:
         return self.chosen
 
-    async def variables(self, owner_id: str) -> Sequence[StoredVariable]:
-        return [variable for variable, _ in self.entered.values()]
+    async def entered(self, owner_id: str) -> Entered:
+        variables = tuple(variable for variable, _ in self.values.values())
+        return Entered(variables, self.account[0] if self.account else None)
 
     async def reveal(self, owner_id: str, variable: StoredVariable) -> str:
         self.revealed.append(variable.name)
-        return self.entered[variable.name, variable.skill][1]
+        return self.values[variable.name, variable.skill][1]
+
+    async def reveal_account(self, owner_id: str) -> str:
+        self.revealed.append("DAYTONA_API_KEY")
+        assert self.account is not None
+        return self.account[1]
 
 
 class FakeSealer(Sealer):

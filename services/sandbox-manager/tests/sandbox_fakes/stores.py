@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from common.contracts.events import OutgoingEvent
+from sandbox_manager.model.account import Account
 from sandbox_manager.model.launch import AskedBy, Launch
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.stores import (
+    Accounts,
     Acknowledgements,
     LaunchChange,
     Launches,
@@ -52,8 +54,10 @@ class FakeSandboxes(Sandboxes):
     async def existing(self) -> Sequence[Sandbox]:
         return [box for box in self.stored.values() if box.state != "absent"]
 
-    async def count_existing(self) -> int:
-        return len(await self.existing())
+    async def count_before(self, sandbox: Sandbox) -> int:
+        mine = (sandbox.created_at, sandbox.owner_id)
+        others = [box for box in await self.existing() if box.account == ""]
+        return sum((box.created_at, box.owner_id) < mine for box in others)
 
     async def forget(self, owner_id: str) -> bool:
         self.stored.pop(owner_id, None)
@@ -116,6 +120,28 @@ class FakeLaunches(Launches):
     async def forget(self, owner_id: str) -> bool:
         self.stored = {k: la for k, la in self.stored.items() if la.owner_id != owner_id}
         return True
+
+
+@dataclass
+class FakeAccounts(Accounts):
+    stored: dict[tuple[str, str], Account] = field(default_factory=dict)
+
+    async def put(self, account: Account) -> None:
+        self.stored[account.id, account.owner_id] = account
+
+    async def get(self, account_id: str) -> Account | None:
+        return next((one for one in self.stored.values() if one.id == account_id), None)
+
+    async def all(self) -> Sequence[Account]:
+        return list({one.id: one for one in self.stored.values()}.values())
+
+    async def forget_unused(self, used: Sequence[str], before: datetime) -> None:
+        self.stored = {
+            key: one for key, one in self.stored.items() if one.id in used or one.used_at >= before
+        }
+
+    async def forget(self, owner_id: str) -> None:
+        self.stored = {key: one for key, one in self.stored.items() if one.owner_id != owner_id}
 
 
 @dataclass

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from common.contracts.sandbox import StartLaunch
 from common.contracts.skills import EnvVar
+from common.ids import new_id
 from common.testing.fakes import StoppedClock
 from sandbox_fakes.inside import FakeAgents, FakeInside
 from sandbox_fakes.provider import FakeProvider
@@ -17,6 +18,7 @@ from sandbox_fakes.services import (
     KillingProbe,
 )
 from sandbox_fakes.stores import (
+    FakeAccounts,
     FakeAcknowledgements,
     FakeLaunches,
     FakeOrphans,
@@ -26,8 +28,10 @@ from sandbox_fakes.stores import (
 from sandbox_manager.model.config import ModelLimits
 from sandbox_manager.model.idle import IdlePolicy
 from sandbox_manager.model.launch import Launch
+from sandbox_manager.model.record import UseLease
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.provider import Retention, Source
+from sandbox_manager.service.accounts import OwnAccounts
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.caring import AgentCare
 from sandbox_manager.service.configuring import Configs
@@ -39,6 +43,7 @@ from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
+from sandbox_manager.service.moving import Moving
 from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
@@ -56,7 +61,8 @@ OWNER = "own_" + "a" * 20
 class World:
     """Every use case over the same fakes, which are open to a test; the clock moves in sleeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_relay_public: bool = True) -> None:
+        self.is_relay_public = is_relay_public
         self.clock = StoppedClock()
         self.provider = FakeProvider()
         self.inside = FakeInside(self.provider)
@@ -65,6 +71,7 @@ class World:
         self.keys = FakeKeys()
         self.sandboxes = FakeSandboxes()
         self.launches = FakeLaunches()
+        self.accounts = FakeAccounts()
         self.acknowledgements = FakeAcknowledgements()
         self.orphans = FakeOrphans()
         self.pointer = FakeSnapshotPointer()
@@ -107,6 +114,14 @@ class World:
         self.removal = Removal(
             provider=self.provider, sandboxes=self.sandboxes, clock=self.clock, sleep=self.sleep
         )
+        own = OwnAccounts(
+            keys=self.keys,
+            accounts=self.accounts,
+            sealer=FakeSealer(),
+            secret=b"k" * 32,
+            is_relay_public=self.is_relay_public,
+            clock=self.clock,
+        )
         stopping = Stopping(self.provider, self.sandboxes, self.clock)
         policy = CreatePolicy(
             deployment_id="test",
@@ -122,6 +137,7 @@ class World:
             preparation=self.preparation,
             policy=policy,
             pointer=self.pointer,
+            own=own,
         )
         self.driver = LaunchDriver(
             records=Records(self.launches, self.sandboxes, self.journal),
@@ -130,6 +146,7 @@ class World:
             preparation=self.preparation,
             creation=self.creation,
             installation=Installation(preparation=self.preparation, configs=configs, care=care),
+            moving=Moving(own, self.provider, self.removal, self.clock),
             removal=self.removal,
             receipts=self.receipts,
             clock=self.clock,
@@ -183,6 +200,7 @@ class World:
             provider=self.provider,
             sandboxes=self.sandboxes,
             orphans=self.orphans,
+            accounts=self.accounts,
             sealer=FakeSealer(),
             removal=self.removal,
             stopping=stopping,
@@ -194,8 +212,8 @@ class World:
             sandboxes=self.sandboxes,
             launches=self.launches,
             acknowledgements=self.acknowledgements,
+            accounts=self.accounts,
             removal=self.removal,
-            clock=self.clock,
         )
 
     def _launching(self, configs: Configs) -> Launching:
@@ -233,6 +251,9 @@ class World:
         launch = await self.launch(ref)
         assert launch.state == "ready", launch.error
         return launch
+
+    def lease(self, period: timedelta) -> UseLease:
+        return UseLease(id=new_id("use"), until=self.clock() + period)
 
     @property
     def sandbox(self) -> Sandbox:

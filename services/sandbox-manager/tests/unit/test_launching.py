@@ -108,7 +108,10 @@ class TestCreate:
 
         launch = await world.launch(PDF)
 
-        assert (launch.state, launch.error.code) == (LaunchState.FAILED, ErrorCode.FORBIDDEN)
+        assert (launch.state, launch.error.code) == (
+            LaunchState.FAILED,
+            ErrorCode.ACCOUNT_REFUSED,
+        )
         assert world.sandbox.state == "absent"
 
     async def test_another_launch_waits_for_the_create_and_goes_on_by_itself(
@@ -146,6 +149,25 @@ class TestCreate:
         assert launch.error.code == ErrorCode.QUOTA_EXCEEDED
         assert "10 sandboxes" in launch.error.detail
         assert launch.error.retry_at is not None
+        assert world.sandbox.state == "absent"
+
+    async def test_of_many_that_want_the_last_place_exactly_one_gets_it(
+        self, world: World
+    ) -> None:
+        world.skills.add(PDF)
+        for number in range(9):
+            world.owner = f"own_{number:020d}"
+            await world.ready()
+        begun = []
+        for number in range(5):
+            world.owner = f"own_{'z' * 19}{number}"
+            begun.append(await world.start(PDF))
+        await world.background.idle()
+
+        states = [world.launches.stored[launch.id].state for launch in begun]
+
+        assert sorted(states) == ["failed"] * 4 + ["ready"]
+        assert len(world.provider.machines) == 10
 
 
 class TestInstant:

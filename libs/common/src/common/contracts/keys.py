@@ -8,6 +8,9 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from common.contracts.base import Empty, Message, OwnerId, Request, Rpc, WireSecret
 
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
+ACCOUNT_KEY = "DAYTONA_API_KEY"
+"""The secret that is an owner's own key of the sandbox provider."""
+
 SkillPath = Annotated[str, StringConstraints(max_length=400)]
 """`owner/repo/path` of the skill a variable was entered for."""
 

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from common.contracts.keys import ACCOUNT_KEY
 from common.errors import ErrorCode, InvalidError
 from common.providers import PROVIDERS
 from common.variables import is_refused
 
 from keys.model.sealing import Sealed, bound_to
 
-DAYTONA_KEY = "DAYTONA_API_KEY"
-PLATFORM_KEYS = frozenset(p.key_name for p in PROVIDERS.values() if p.key_name) | {DAYTONA_KEY}
+PLATFORM_KEYS = frozenset(p.key_name for p in PROVIDERS.values() if p.key_name) | {ACCOUNT_KEY}
 MOST_CHARACTERS = 65_536
 SHOWN = 4
 # Below this length four characters would tell too much of the value.

@@ -16,8 +16,9 @@ from common.messaging.objects import ObjectBucket
 from common.messaging.rpc import RpcClient
 
 from sandbox_manager.errors import InstallFailedError
+from sandbox_manager.model.account import AccountKey
 from sandbox_manager.model.variables import StoredVariable
-from sandbox_manager.ports.services import Keys, LaunchJournal, Skills, Transfer
+from sandbox_manager.ports.services import Entered, Keys, LaunchJournal, Skills, Transfer
 
 _RESOLVE_WITHIN = timedelta(seconds=60)
 _BUNDLE_WITHIN = timedelta(seconds=30)
@@ -96,20 +97,14 @@ class BusKeys(Keys):
         request = keys_wire.GetSettings(owner_id=owner_id)
         return await self._rpc.call(keys_wire.GET_SETTINGS, request)
 
-    async def variables(self, owner_id: str) -> Sequence[StoredVariable]:
+    async def entered(self, owner_id: str) -> Entered:
         request = keys_wire.ListSecrets(owner_id=owner_id)
         listed = await self._rpc.call(keys_wire.LIST_SECRETS, request)
-        return [
-            StoredVariable(
-                name=secret.name,
-                skill=secret.skill,
-                digest=secret.digest,
-                version=secret.version,
-                set_at=secret.set_at,
-            )
-            for secret in listed.secrets
-            if secret.skill is not None
-        ]
+        own = next((one for one in listed.secrets if _is_account_key(one)), None)
+        return Entered(
+            variables=tuple(_variable(one) for one in listed.secrets if one.skill is not None),
+            account=AccountKey(own.version, own.set_at) if own is not None else None,
+        )
 
     async def reveal(self, owner_id: str, variable: StoredVariable) -> str:
         request = keys_wire.Reveal(
@@ -120,6 +115,27 @@ class BusKeys(Keys):
         )
         revealed = await self._rpc.call(keys_wire.REVEAL, request)
         return revealed.value.get_secret_value()
+
+    async def reveal_account(self, owner_id: str) -> str:
+        request = keys_wire.Reveal(
+            owner_id=owner_id, name=keys_wire.ACCOUNT_KEY, purpose="sandbox_provider"
+        )
+        revealed = await self._rpc.call(keys_wire.REVEAL, request)
+        return revealed.value.get_secret_value()
+
+
+def _is_account_key(secret: keys_wire.SecretMetadata) -> bool:
+    return secret.skill is None and secret.name == keys_wire.ACCOUNT_KEY
+
+
+def _variable(secret: keys_wire.SecretMetadata) -> StoredVariable:
+    return StoredVariable(
+        name=secret.name,
+        skill=secret.skill or "",
+        digest=secret.digest,
+        version=secret.version,
+        set_at=secret.set_at,
+    )
 
 
 class BusJournal(LaunchJournal):

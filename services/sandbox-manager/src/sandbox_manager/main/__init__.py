@@ -15,6 +15,7 @@ from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
 
+from sandbox_manager.adapters.agents import PreviewAgents
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider
 from sandbox_manager.adapters.mongo.launches import LAUNCHES
 from sandbox_manager.adapters.mongo.others import LEASES, MongoLeadership
@@ -22,7 +23,13 @@ from sandbox_manager.adapters.mongo.sandboxes import SANDBOXES
 from sandbox_manager.adapters.probe import NoProbe
 from sandbox_manager.consumers import owner_erased
 from sandbox_manager.endpoints import serve_agents, serve_files, serve_launches, serve_pool
-from sandbox_manager.main.adapters import EVENTS, INDEXES, adapters_of
+from sandbox_manager.main.adapters import (
+    EVENTS,
+    INDEXES,
+    adapters_of,
+    all_accounts,
+    stores_in,
+)
 from sandbox_manager.main.commands import SERVICE, opened, provider_of
 from sandbox_manager.main.parts import Parts, parts_of, retention
 from sandbox_manager.ports.own import StepProbe
@@ -89,9 +96,14 @@ async def wired(
     settings: Settings, connections: Backbone, provider: DaytonaProvider, probe: StepProbe
 ) -> AsyncIterator[Parts]:
     """Leaving it ends what runs in the background."""
-    guard = PreviewGuard(settings.preview_domains)
-    async with open_agent_http() as http, Background() as background:
-        adapters = adapters_of(connections, provider, guard, http, settings.key())
+    stores, guard = stores_in(connections.database), PreviewGuard(settings.preview_domains)
+    async with (
+        all_accounts(settings, provider, stores.accounts) as accounts,
+        open_agent_http() as http,
+        Background() as background,
+    ):
+        agents = PreviewAgents(http, guard)
+        adapters = adapters_of(connections, stores, accounts, agents, settings.key())
         yield parts_of(settings, adapters, background, probe)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-import aiohttp
 from common.contracts.skills import BUNDLE_BUCKET
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket
@@ -15,10 +14,12 @@ from common.running import Backbone
 
 from sandbox_manager.adapters.agents import PreviewAgents
 from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills, BusTransfer
+from sandbox_manager.adapters.daytona.accounts import AccountsProvider
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider
 from sandbox_manager.adapters.daytona.toolbox import Toolbox
 from sandbox_manager.adapters.inside.commands import InsideCommands
 from sandbox_manager.adapters.inside.workspaces import SandboxWorkspaces
+from sandbox_manager.adapters.mongo.accounts import ACCOUNT_INDEXES, ACCOUNTS, MongoAccounts
 from sandbox_manager.adapters.mongo.launches import LAUNCH_INDEXES, LAUNCHES, MongoLaunches
 from sandbox_manager.adapters.mongo.others import (
     ACKNOWLEDGEMENTS,
@@ -36,15 +37,23 @@ from sandbox_manager.ports.own import Sealer, Signer
 from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.ports.services import Keys, LaunchJournal, Skills, Transfer
 from sandbox_manager.ports.stores import (
+    Accounts,
     Acknowledgements,
     Launches,
     Orphans,
     Sandboxes,
     SnapshotPointer,
 )
+from sandbox_manager.service.accounts import AccountKeys
+from sandbox_manager.settings import Settings
 
 EVENTS = "events"
-INDEXES = {SANDBOXES: SANDBOX_INDEXES, LAUNCHES: LAUNCH_INDEXES, EVENTS: ARCHIVE_INDEXES}
+INDEXES = {
+    SANDBOXES: SANDBOX_INDEXES,
+    LAUNCHES: LAUNCH_INDEXES,
+    ACCOUNTS: ACCOUNT_INDEXES,
+    EVENTS: ARCHIVE_INDEXES,
+}
 
 _TRANSFER_TTL = timedelta(minutes=10)
 
@@ -53,6 +62,7 @@ _TRANSFER_TTL = timedelta(minutes=10)
 class Stores:
     sandboxes: Sandboxes
     launches: Launches
+    accounts: Accounts
     acknowledgements: Acknowledgements
     orphans: Orphans
     pointer: SnapshotPointer
@@ -77,26 +87,39 @@ def stores_in(database: Database) -> Stores:
     return Stores(
         sandboxes=MongoSandboxes(database[SANDBOXES]),
         launches=MongoLaunches(database[LAUNCHES]),
+        accounts=MongoAccounts(database[ACCOUNTS]),
         acknowledgements=MongoAcknowledgements(database[ACKNOWLEDGEMENTS]),
         orphans=MongoOrphans(database[ORPHANS]),
         pointer=MongoSnapshotPointer(database[POINTERS]),
     )
 
 
+def all_accounts(
+    settings: Settings, operators: DaytonaProvider, accounts: Accounts
+) -> AccountsProvider:
+    return AccountsProvider(
+        operators,
+        accounts=accounts,
+        key_of=AccountKeys(accounts, AesSealer(settings.key())).key_of,
+        api_url=settings.own_account_api_url,
+        guard=PreviewGuard(settings.preview_domains),
+    )
+
+
 def adapters_of(
     connections: Backbone,
-    provider: DaytonaProvider,
-    guard: PreviewGuard,
-    http: aiohttp.ClientSession,
+    stores: Stores,
+    provider: AccountsProvider,
+    agents: PreviewAgents,
     key: bytes,
 ) -> Adapters:
     toolbox, jetstream = Toolbox(provider), connections.jetstream
     return Adapters(
-        stores=stores_in(connections.database),
+        stores=stores,
         provider=provider,
         inside=InsideCommands(toolbox),
         workspaces=SandboxWorkspaces(toolbox),
-        agents=PreviewAgents(http, guard),
+        agents=agents,
         skills=BusSkills(connections.rpc, ObjectBucket(jetstream, BUNDLE_BUCKET)),
         keys=BusKeys(connections.rpc),
         journal=BusJournal(Journal(connections.nats, jetstream)),

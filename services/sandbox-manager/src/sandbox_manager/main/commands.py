@@ -15,7 +15,7 @@ from sandbox_manager.adapters.daytona.snapshots import DaytonaSnapshots, managed
 from sandbox_manager.adapters.daytona.toolbox import Toolbox
 from sandbox_manager.adapters.inside.commands import InsideCommands
 from sandbox_manager.adapters.sealing import AesSealer
-from sandbox_manager.main.adapters import Stores, stores_in
+from sandbox_manager.main.adapters import Stores, all_accounts, stores_in
 from sandbox_manager.main.parts import keeping_of
 from sandbox_manager.model.balance import Finding
 from sandbox_manager.model.recipe import recipe
@@ -29,9 +29,12 @@ Write = Callable[[str], object]
 
 async def reconcile(settings: Settings, write: Write, *, dry_run: bool) -> int:
     """Compare once and print; 1 when the balance does not hold."""
-    async with stores_of(settings) as stores, opened(settings) as sdk:
+    async with (
+        stores_of(settings) as stores,
+        opened(settings) as sdk,
+        all_accounts(settings, provider_of(settings, sdk), stores.accounts) as provider,
+    ):
         sealer = AesSealer(settings.key())
-        provider = provider_of(settings, sdk)
         keeping = keeping_of(settings, stores, provider, sealer, new_id("wrk"))
         survey = await keeping.surveying.run()
         if dry_run:

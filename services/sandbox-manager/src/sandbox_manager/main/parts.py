@@ -10,6 +10,7 @@ from sandbox_manager.model.config import ModelLimits
 from sandbox_manager.model.idle import IdlePolicy
 from sandbox_manager.ports.own import Sealer, StepProbe
 from sandbox_manager.ports.provider import Retention, SandboxProvider, Source
+from sandbox_manager.service.accounts import OwnAccounts
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.browsing import Browsing
 from sandbox_manager.service.caring import AgentCare
@@ -22,6 +23,7 @@ from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
+from sandbox_manager.service.moving import Moving
 from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
@@ -55,6 +57,7 @@ class Shared:
     configs: Configs
     preparation: Preparation
     care: AgentCare
+    own: OwnAccounts
     removal: Removal
     receipts: Receipts
 
@@ -87,6 +90,14 @@ def shared_of(settings: Settings, adapters: Adapters) -> Shared:
         configs=configs,
         preparation=preparation,
         care=care,
+        own=OwnAccounts(
+            keys=adapters.keys,
+            accounts=adapters.stores.accounts,
+            sealer=adapters.sealer,
+            secret=settings.key(),
+            is_relay_public=settings.is_relay_public,
+            clock=utc_now,
+        ),
         removal=Removal(
             provider=adapters.provider, sandboxes=adapters.stores.sandboxes, clock=utc_now
         ),
@@ -110,10 +121,12 @@ def driver_of(
             preparation=shared.preparation,
             policy=create_policy(settings),
             pointer=stores.pointer,
+            own=shared.own,
         ),
         installation=Installation(
             preparation=shared.preparation, configs=shared.configs, care=shared.care
         ),
+        moving=Moving(shared.own, adapters.provider, shared.removal, utc_now),
         removal=shared.removal,
         receipts=shared.receipts,
         clock=utc_now,
@@ -183,8 +196,8 @@ def parts_of(
             sandboxes=stores.sandboxes,
             launches=stores.launches,
             acknowledgements=stores.acknowledgements,
+            accounts=stores.accounts,
             removal=shared.removal,
-            clock=utc_now,
         ),
         browsing=Browsing(stores.sandboxes, adapters.workspaces, adapters.transfer),
     )
@@ -221,6 +234,7 @@ def keeping_of(
             provider=provider,
             sandboxes=sandboxes,
             orphans=stores.orphans,
+            accounts=stores.accounts,
             sealer=sealer,
             removal=removal,
             stopping=Stopping(provider, sandboxes, utc_now),

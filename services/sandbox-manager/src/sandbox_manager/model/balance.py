@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from common.contracts.sandbox import SandboxState
 
+from sandbox_manager.model.account import OPERATORS, place, plain
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
 from sandbox_manager.model.sandbox import RUNNABLE, Sandbox
 
@@ -70,20 +71,20 @@ AGREED: Mapping[SandboxState, frozenset[ProvidedState]] = {
 def explains(record: Sandbox, sandbox: ProvidedSandbox) -> bool:
     """A create that has not heard its answer knows the name only."""
     if record.provider_id is not None:
-        return record.provider_id == sandbox.id
-    return record.provider_name == sandbox.name
+        return plain(record.provider_id) == plain(sandbox.id)
+    return plain(record.provider_name or "") == plain(sandbox.name)
 
 
 def doubtful_records(
     records: Iterable[Sandbox], listed: Sequence[ProvidedSandbox]
 ) -> list[Sandbox]:
     """Records that the list does not confirm."""
-    states = {sandbox.id: sandbox.state for sandbox in listed}
+    states = {plain(sandbox.id): sandbox.state for sandbox in listed}
     return [
         record
         for record in records
         if record.state in RUNNABLE
-        and states.get(record.provider_id or "") not in AGREED[record.state]
+        and states.get(plain(record.provider_id or "")) not in AGREED[record.state]
     ]
 
 
@@ -154,10 +155,14 @@ def judge_stranger(
 
     An owner without any record lost it, so the sandbox is adopted; one whose record says otherwise
     has the leftover of a create that failed: deleted after a while, in case the record is newer
-    than the list. So is what belongs to nobody, such as the sandbox of a snapshot's check.
+    than the list. So is what belongs to nobody, such as the sandbox of a snapshot's check. In an
+    owner's own account nothing is touched but what a record here accounts for.
     """
+    is_own = place(sandbox.id)[0] != OPERATORS
     if record is not None and explains(record, sandbox):
         remedy, detail = Remedy.NONE, "recorded meanwhile"
+    elif record is None and is_own:
+        remedy, detail = Remedy.WAIT, "in an owner's own account, and left there"
     elif record is None and owner_id:
         remedy, detail = Remedy.ADOPT, "its owner has no record"
     elif now - since < grace:

@@ -29,6 +29,7 @@ from sandbox_manager.errors import (
     SandboxInUseError,
     SandboxStoppedError,
 )
+from sandbox_manager.model.account import OPERATORS
 from sandbox_manager.model.directory import slot
 from sandbox_manager.model.pool import is_allowed
 from sandbox_manager.model.record import (
@@ -53,6 +54,8 @@ class Sandbox(Record):
     state: SandboxState = SandboxState.ABSENT
     revision: int = 0
     create_id: str | None = None
+    account: str = OPERATORS
+    account_stamp: str = ""
     provider_name: str | None = None
     provider_id: str | None = None
     image: str | None = None
@@ -111,7 +114,9 @@ class Sandbox(Record):
     def is_lock_of(self, right: Right) -> bool:
         return self.lock is not None and _is_same(self.lock, right)
 
-    def lock_for(self, right: Right, *, create_id: str, name: str, now: datetime) -> Self | None:
+    def lock_for(
+        self, right: Right, *, create_id: str, name: str, now: datetime, **facts: Any
+    ) -> Self | None:
         """Take the create lock, or inherit it from a worker of the same launch; None: another
         launch has it, or there is a sandbox already.
         """
@@ -129,6 +134,7 @@ class Sandbox(Record):
             create_id=create_id,
             provider_name=name,
             created_at=now,
+            **facts,
         )
 
     def progressed(self, right: Right, now: datetime, **changes: Any) -> Self:

@@ -1,12 +1,14 @@
 """Other services, and the bus."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from common.contracts.keys import OwnerSettings
 from common.contracts.sandbox import LaunchEntry
 from common.contracts.skills import ResolvedSkill
 
+from sandbox_manager.model.account import AccountKey
 from sandbox_manager.model.variables import StoredVariable
 
 
@@ -22,14 +24,28 @@ class Skills(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Entered:
+    """What an owner entered: values for skills, and perhaps a key of their own account at the
+    sandbox provider.
+    """
+
+    variables: tuple[StoredVariable, ...] = ()
+    account: AccountKey | None = None
+
+
 class Keys(Protocol):
     """What an owner chose and entered."""
 
     async def settings(self, owner_id: str) -> OwnerSettings: ...
 
-    async def variables(self, owner_id: str) -> Sequence[StoredVariable]: ...
+    async def entered(self, owner_id: str) -> Entered: ...
 
     async def reveal(self, owner_id: str, variable: StoredVariable) -> str: ...
+
+    async def reveal_account(self, owner_id: str) -> str:
+        """Raises NotFoundError."""
+        ...
 
 
 class Transfer(Protocol):

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from common.contracts.events import OutgoingEvent
 
+from sandbox_manager.model.account import Account
 from sandbox_manager.model.launch import AskedBy, Launch
 from sandbox_manager.model.sandbox import Sandbox
 
@@ -45,7 +46,9 @@ class Sandboxes(Protocol):
         """Every record that is not absent."""
         ...
 
-    async def count_existing(self) -> int: ...
+    async def count_before(self, sandbox: Sandbox) -> int:
+        """How many of the operator's account were begun before this one, and are there."""
+        ...
 
 
 class Launches(Protocol):
@@ -85,6 +88,22 @@ class Launches(Protocol):
     async def forget(self, owner_id: str) -> bool:
         """Remove an erased owner's launches; False while an event of one waits to be sent."""
         ...
+
+
+class Accounts(Protocol):
+    """Owners' own accounts at the provider, as long as a sandbox may be in one."""
+
+    async def put(self, account: Account) -> None: ...
+
+    async def get(self, account_id: str) -> Account | None: ...
+
+    async def all(self) -> Sequence[Account]: ...
+
+    async def forget_unused(self, used: Sequence[str], before: datetime) -> None:
+        """Drop those that are none of `used` and were not used since `before`."""
+        ...
+
+    async def forget(self, owner_id: str) -> None: ...
 
 
 class Acknowledgements(Protocol):

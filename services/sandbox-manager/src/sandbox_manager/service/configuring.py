@@ -21,7 +21,7 @@ from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.record import ModelChoice, Variable
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.variables import Choice, StoredVariable, choose, environment_of
-from sandbox_manager.ports.services import Keys
+from sandbox_manager.ports.services import Entered, Keys
 
 Declared = tuple[LaunchSkill, tuple[Variable, ...]]
 
@@ -31,7 +31,12 @@ class OwnerFacts:
     """What keys tells about an owner, read once a launch."""
 
     settings: OwnerSettings
-    variables: tuple[StoredVariable, ...]
+    entered: Entered
+
+    @property
+    def account_stamp(self) -> str:
+        """Which key of their own account they entered; empty for the operator's account."""
+        return self.entered.account.stamp if self.entered.account is not None else ""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,10 @@ class Configs:
         self._limits = limits
 
     async def facts(self, owner_id: str) -> OwnerFacts:
-        settings, variables = await asyncio.gather(
-            self._keys.settings(owner_id), self._keys.variables(owner_id)
+        settings, entered = await asyncio.gather(
+            self._keys.settings(owner_id), self._keys.entered(owner_id)
         )
-        return OwnerFacts(settings, tuple(variables))
+        return OwnerFacts(settings, entered)
 
     def wanted_for(self, facts: OwnerFacts, sandbox: Sandbox, launch: Launch) -> Wanted:
         """With the launch's skill beside the skills that are installed."""
@@ -71,7 +76,7 @@ class Configs:
         choice = ModelChoice(
             provider=settings.provider, model=settings.model, base_url=settings.base_url
         )
-        chosen = choose(skills, facts.variables)
+        chosen = choose(skills, facts.entered.variables)
         return Wanted(
             choice,
             chosen,

@@ -19,6 +19,7 @@ from sandbox_manager.errors import (
     QuotaExceededError,
     SnapshotMissingError,
 )
+from sandbox_manager.model.account import OPERATORS, placed
 from sandbox_manager.model.directory import slot
 from sandbox_manager.model.plan import AGENT_PORT
 from sandbox_manager.model.provided import (
@@ -36,7 +37,8 @@ from sandbox_manager.model.steps import Step
 from sandbox_manager.ports.inside import Inside
 from sandbox_manager.ports.provider import Retention, SandboxOrder, SandboxProvider, Source
 from sandbox_manager.ports.stores import Sandboxes, SnapshotPointer
-from sandbox_manager.service.configuring import Wanted
+from sandbox_manager.service.accounts import OwnAccounts
+from sandbox_manager.service.configuring import OwnerFacts, Wanted
 from sandbox_manager.service.desk import Desk, together
 from sandbox_manager.service.preparing import Changes, Preparation, RelayToken
 
@@ -64,42 +66,41 @@ def provider_name(deployment_id: str, owner_id: str, create_id: str) -> str:
     return f"tryskills-{deployment}-{owner_id.removeprefix('own_')}-{create_id}"
 
 
+@dataclass(frozen=True)
 class Creation:
-    def __init__(
-        self,
-        *,
-        provider: SandboxProvider,
-        inside: Inside,
-        sandboxes: Sandboxes,
-        preparation: Preparation,
-        policy: CreatePolicy,
-        pointer: SnapshotPointer,
-    ) -> None:
-        self._provider = provider
-        self._inside = inside
-        self._sandboxes = sandboxes
-        self._preparation = preparation
-        self._policy = policy
-        self._pointer = pointer
+    provider: SandboxProvider
+    inside: Inside
+    sandboxes: Sandboxes
+    preparation: Preparation
+    policy: CreatePolicy
+    pointer: SnapshotPointer
+    own: OwnAccounts
 
-    async def lock(self, desk: Desk) -> Sandbox | None:
+    async def lock(self, desk: Desk, facts: OwnerFacts) -> Sandbox | None:
         """`acquire_create_lock`: of any number of launches exactly one gets it; None: not this.
 
-        A worker that takes over its launch inherits the lock and the `create_id` with it.
+        A worker that takes over its launch inherits the lock, and `create_id` and account with it.
         """
+        account = await self.own.current(desk.owner_id, facts)
         create_id = secrets.token_hex(6)
-        name = provider_name(self._policy.deployment_id, desk.owner_id, create_id)
+        name = provider_name(self.policy.deployment_id, desk.owner_id, create_id)
         now = desk.clock()
+        where = {"account": account, "account_stamp": facts.account_stamp}
         return await desk.change_sandbox(
-            lambda sandbox: sandbox.lock_for(desk.right, create_id=create_id, name=name, now=now)
+            lambda sandbox: sandbox.lock_for(
+                desk.right, create_id=create_id, name=placed(account, name), now=now, **where
+            )
         )
 
-    async def check_quota(self, now: datetime) -> None:
-        most = self._policy.most_sandboxes
-        if await self._sandboxes.count_existing() >= most:
+    async def check_quota(self, desk: Desk, sandbox: Sandbox) -> None:
+        """Whether the sandbox that holds the lock is one too many; counted after it was taken, so
+        that no two take the last place. An own account is its owner's to fill.
+        """
+        most = self.policy.most_sandboxes
+        if sandbox.account == OPERATORS and await self.sandboxes.count_before(sandbox) >= most:
             raise QuotaExceededError(
                 f"this deployment runs at most {most} sandboxes, and all are taken",
-                retry_at=now + timedelta(minutes=5),
+                retry_at=desk.clock() + timedelta(minutes=5),
             )
 
     async def run(self, desk: Desk, sandbox: Sandbox, wanted: Wanted) -> None:
@@ -154,16 +155,16 @@ class Creation:
 
     async def _sources(self) -> list[tuple[Source, str]]:
         """A snapshot that an operator built takes the place of the one in the settings."""
-        built = await self._pointer.current()
+        built = await self.pointer.current()
         return [
             (source, built if built is not None and source is Source.SNAPSHOT else image)
-            for source, image in self._policy.sources
+            for source, image in self.policy.sources
         ]
 
     async def _set_up(self, desk: Desk, made: ProvidedSandbox) -> None:
         if made.labels.get(SOURCE_LABEL) == Source.BARE:
             await desk.notice("Installing the agent into a bare image; this takes a minute.")
-            await self._inside.set_up(made.id, self._policy.hermes)
+            await self.inside.set_up(made.id, self.policy.hermes)
 
     async def _ask(
         self, desk: Desk, sandbox: Sandbox, source: Source, image: str
@@ -173,10 +174,10 @@ class Creation:
             source=source,
             image=image,
             labels=self._labels(sandbox, source, image),
-            retention=self._policy.retention,
+            retention=self.policy.retention,
         )
         try:
-            return await self._provider.create(order)
+            return await self.provider.create(order)
         except (NameTakenError, LostAnswerError) as exc:
             logger.info("looking for sandbox %s: %s", order.name, exc.detail)
             found = await self._settled(desk, order.name, _APPEAR)
@@ -186,7 +187,7 @@ class Creation:
 
     def _labels(self, sandbox: Sandbox, source: Source, image: str) -> Mapping[str, str]:
         return {
-            DEPLOYMENT_LABEL: self._policy.deployment_id,
+            DEPLOYMENT_LABEL: self.policy.deployment_id,
             OWNER_LABEL: sandbox.owner_id,
             CREATE_LABEL: sandbox.create_id or "",
             SOURCE_LABEL: source,
@@ -199,13 +200,13 @@ class Creation:
         """The sandbox once it runs; None when none appears."""
         deadline = desk.clock() + appear
         while True:
-            found = await self._provider.find(id_or_name)
+            found = await self.provider.find(id_or_name)
             if found is not None and found.state is ProvidedState.STARTED:
                 return found
             if found is not None and found.state is ProvidedState.FAILED:
                 raise CreateFailedError(f"the provider could not make the sandbox: {found.reason}")
             if found is not None and found.state is ProvidedState.STOPPED:
-                await self._provider.start(found.id)
+                await self.provider.start(found.id)
             if found is not None:
                 deadline = max(deadline, desk.launch.created_at + _SETTLE)
             if desk.clock() >= deadline:
@@ -216,7 +217,7 @@ class Creation:
         """Before anything in the sandbox uses them: the agent's token, the relay token's hash."""
 
         def record(sandbox: Sandbox) -> Sandbox:
-            sealed = sandbox.sealed_agent_token or self._preparation.new_agent_token(
+            sealed = sandbox.sealed_agent_token or self.preparation.new_agent_token(
                 sandbox.owner_id
             )
             return sandbox.progressed(
@@ -234,28 +235,26 @@ class Creation:
         """The address is signed while the agent starts."""
         async with desk.phase(PhaseName.CONFIGURE):
             process, changes = await desk.step(
-                Step.CONFIGURE, lambda: self._preparation.configure(sandbox, wanted, token)
+                Step.CONFIGURE, lambda: self.preparation.configure(sandbox, wanted, token)
             )
         results |= changes
         async with desk.phase(PhaseName.AGENT):
             results |= await desk.step(
-                Step.START_AGENT, lambda: self._preparation.start_agent(sandbox, process)
+                Step.START_AGENT, lambda: self.preparation.start_agent(sandbox, process)
             )
-            access = await desk.step(
-                Step.SIGN, lambda: self._preparation.sign(sandbox, AGENT_PORT)
-            )
+            access = await desk.step(Step.SIGN, lambda: self.preparation.sign(sandbox, AGENT_PORT))
             results["previews"] = {str(AGENT_PORT): access}
             reachable = sandbox.with_changes(previews=results["previews"])
             results |= await desk.step(
-                Step.CHECK_AGENT, lambda: self._preparation.check_agent(reachable)
+                Step.CHECK_AGENT, lambda: self.preparation.check_agent(reachable)
             )
 
     async def _skill(self, desk: Desk, sandbox: Sandbox, results: Changes) -> None:
         async with desk.phase(PhaseName.UPLOAD):
-            bundle = await desk.step(Step.FETCH, lambda: self._preparation.fetch(desk.launch))
+            bundle = await desk.step(Step.FETCH, lambda: self.preparation.fetch(desk.launch))
         async with desk.phase(PhaseName.VERIFY, desk.launch.skill.digest):
             installed: Installed = await desk.step(
-                Step.INSTALL, lambda: self._preparation.install(sandbox, desk.launch, bundle)
+                Step.INSTALL, lambda: self.preparation.install(sandbox, desk.launch, bundle)
             )
         results["skills"] = {slot(desk.launch.skill.directory): installed}
 

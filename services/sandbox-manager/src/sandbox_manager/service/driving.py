@@ -41,6 +41,7 @@ from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.creating import Creation
 from sandbox_manager.service.desk import Desk, LaunchCancelledError, Records, failure_of
 from sandbox_manager.service.installing import Installation
+from sandbox_manager.service.moving import Moving
 from sandbox_manager.service.preparing import Preparation
 from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.removing import Removal
@@ -60,6 +61,7 @@ class LaunchDriver:
     preparation: Preparation
     creation: Creation
     installation: Installation
+    moving: Moving
     removal: Removal
     receipts: Receipts
     clock: Clock
@@ -140,39 +142,41 @@ class LaunchDriver:
         """Plan, and do it. True: the launch has ended."""
         launch, sandbox = desk.launch, await desk.sandbox()
         if sandbox.lock is not None and sandbox.lock.holder == launch.id:
-            return await self._create(desk)
+            await self._create(desk)
+            return False
         facts = await desk.persistently(lambda: self.configs.facts(launch.owner_id))
+        if await self.moving.run(desk, sandbox, facts):
+            return False
         wanted = self.configs.wanted_for(facts, sandbox, launch)
         step = plan(sandbox, launch.skill, wanted.config_hash, self.clock())
         if not isinstance(step, Create):
             await self._tell_path(desk, PATHS.get(type(step)))
+        if isinstance(step, Instant):
+            return await self._finish_if_up(desk, sandbox, wanted)
         match step:
-            case Instant():
-                return await self._finish_if_up(desk, sandbox, wanted)
             case Install():
                 await self.installation.run(desk, step)
-                return False
             case Create():
-                await self.creation.check_quota(self.clock())
-                return await self._create(desk)
+                await self._create(desk)
             case Wait():
                 await self._wait(desk)
-                return False
+        return False
 
     async def _tell_path(self, desk: Desk, path: LaunchPath | None) -> None:
         """A path once told stays the launch's unless more turns out to be needed."""
         if path is not None and _is_more(path, desk.launch.path):
             await desk.write(lambda launch: launch.planned(path, self.clock()))
 
-    async def _create(self, desk: Desk) -> bool:
-        sandbox = await desk.step(Step.LOCK, lambda: self.creation.lock(desk))
+    async def _create(self, desk: Desk) -> None:
+        facts = await desk.persistently(lambda: self.configs.facts(desk.owner_id))
+        sandbox = await desk.step(Step.LOCK, lambda: self.creation.lock(desk, facts))
         if sandbox is None:
-            return False
+            return
+        await self.creation.check_quota(desk, sandbox)
         if sandbox.lock is not None and sandbox.lock.is_stale(self.clock()):
             message = "no progress for five minutes"
             raise CreateFailedError(message, code=ErrorCode.CREATE_LOCK_STALE)
         await self._tell_path(desk, LaunchPath.CREATE)
-        facts = await desk.persistently(lambda: self.configs.facts(desk.owner_id))
         wanted = self.configs.wanted_for(facts, sandbox, desk.launch)
         try:
             async with asyncio.timeout(STALE_LOCK.total_seconds()):
@@ -182,7 +186,6 @@ class LaunchDriver:
             raise CreateFailedError(message, code=ErrorCode.CREATE_LOCK_STALE) from exc
         except (SandboxGoneError, SandboxStoppedError) as exc:
             raise CreateFailedError(f"the new sandbox went away: {exc.detail}") from exc
-        return False
 
     async def _wait(self, desk: Desk) -> None:
         """Until the creation or deletion under way has ended."""

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from common.clock import Clock
-
 from sandbox_manager.errors import SandboxBusyError
-from sandbox_manager.ports.stores import Acknowledgements, Launches, Sandboxes
+from sandbox_manager.ports.stores import Accounts, Acknowledgements, Launches, Sandboxes
 from sandbox_manager.service.removing import Removal
 
 _MOST = 100
@@ -16,8 +14,8 @@ class Erasing:
     sandboxes: Sandboxes
     launches: Launches
     acknowledgements: Acknowledgements
+    accounts: Accounts
     removal: Removal
-    clock: Clock
 
     async def erase(self, owner_id: str) -> None:
         """Delete the sandbox whatever runs in it, then the records; may be asked again.
@@ -37,6 +35,7 @@ class Erasing:
             message = "the sandbox is not gone yet"
             raise SandboxBusyError(message)
         await self.acknowledgements.forget(owner_id)
+        await self.accounts.forget(owner_id)
         is_gone = await self.launches.forget(owner_id) and await self.sandboxes.forget(owner_id)
         if not is_gone:
             message = "some records still wait for their events to be sent"

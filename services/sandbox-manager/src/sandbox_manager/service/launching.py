@@ -77,14 +77,13 @@ class Launching:
         launch = self._new(request, skill, asked, begun)
         wanted = self.configs.wanted_for(facts, sandbox, launch)
         step = plan(sandbox, launch.skill, wanted.config_hash, now)
-        if isinstance(step, Instant) and is_up:
+        is_here = sandbox.account_stamp == facts.account_stamp
+        if isinstance(step, Instant) and is_here and is_up:
             return await self._add_instant(launch, sandbox, wanted)
-        if isinstance(step, Instant):
-            launch = launch.started(now).planned(INSTALL, now, "the agent does not answer")
-        elif isinstance(step, Install):
-            launch = launch.started(now).planned(INSTALL, now)
-        else:
-            launch = launch.started(now)
+        launch = launch.started(now)
+        if isinstance(step, Instant | Install) and is_here:
+            reason = "the agent does not answer" if isinstance(step, Instant) else ""
+            launch = launch.planned(INSTALL, now, reason)
         return await self._add(_noticed(launch, notices(wanted), now), asked)
 
     async def get(self, owner_id: str, launch_id: str) -> Launch:

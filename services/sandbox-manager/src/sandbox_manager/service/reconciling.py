@@ -7,6 +7,7 @@ Only sandboxes with this deployment's label are ever touched, and none that is i
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from common.clock import Clock
 from common.contracts.events import SANDBOX_STOPPED
@@ -19,7 +20,7 @@ from sandbox_manager.model.provided import CREATE_LABEL, IMAGE_LABEL, ProvidedSt
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.own import Sealer
 from sandbox_manager.ports.provider import SandboxProvider
-from sandbox_manager.ports.stores import Orphans, Sandboxes
+from sandbox_manager.ports.stores import Accounts, Orphans, Sandboxes
 from sandbox_manager.service.creating import sandbox_event
 from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.preparing import new_agent_token
@@ -30,12 +31,16 @@ from sandbox_manager.service.surveying import Survey
 
 logger = logging.getLogger(__name__)
 
+# Longer than the provider keeps a sandbox that nobody starts: until then a late one may turn up.
+_ACCOUNT_KEPT = timedelta(days=14)
+
 
 @dataclass(frozen=True)
 class Reconciliation:
     provider: SandboxProvider
     sandboxes: Sandboxes
     orphans: Orphans
+    accounts: Accounts
     sealer: Sealer
     removal: Removal
     stopping: Stopping
@@ -50,6 +55,11 @@ class Reconciliation:
         await self.orphans.keep(survey.strangers, self.clock())
         for finding in survey.findings:
             yield finding, await self._is_done(finding)
+        before = self.clock() - _ACCOUNT_KEPT
+        await self.accounts.forget_unused(await self._accounts_in_use(), before)
+
+    async def _accounts_in_use(self) -> list[str]:
+        return [record.account for record in await self.sandboxes.existing()]
 
     async def _is_done(self, finding: Finding) -> bool:
         facts = {"sandbox_id": finding.sandbox_id, "owner_id": finding.owner_id}

@@ -8,7 +8,8 @@ from common.clock import Clock
 from common.contracts.events import SANDBOX_DELETED
 from common.contracts.sandbox import SandboxState
 
-from sandbox_manager.errors import SandboxBusyError
+from sandbox_manager.errors import AccountRefusedError, SandboxBusyError
+from sandbox_manager.model.account import OPERATORS
 from sandbox_manager.model.provided import ProvidedSandbox
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.own import Sleep
@@ -38,17 +39,26 @@ class Removal:
     async def run(self, owner_id: str, within: timedelta = timedelta(seconds=30)) -> bool:
         """Delete at the provider, then make the record absent. May run twice at once; False: not
         gone yet, another turn of the loop goes on.
+
+        In an owner's own account that does not let us in any more the sandbox is theirs to delete.
         """
         sandbox = await self._sandboxes.get(owner_id)
         if sandbox.state is not SandboxState.DELETING:
             return True
         deadline = self._clock() + within
-        while (found := await self._found(sandbox)) is not None:
-            await self._delete(found)
-            if self._clock() >= deadline:
-                return False
-            await self._sleep(_POLL_S)
-        event = sandbox_event(SANDBOX_DELETED, sandbox, SandboxState.ABSENT, self._clock())
+        reason = ""
+        try:
+            while (found := await self._found(sandbox)) is not None:
+                await self._delete(found)
+                if self._clock() >= deadline:
+                    return False
+                await self._sleep(_POLL_S)
+        except AccountRefusedError:
+            if sandbox.account == OPERATORS:
+                raise
+            logger.warning("owner %s closed their account to us", owner_id)
+            reason = "left_in_own_account"
+        event = sandbox_event(SANDBOX_DELETED, sandbox, SandboxState.ABSENT, self._clock(), reason)
         await self._sandboxes.apply(
             owner_id, lambda record: _removed(record, sandbox), event=event
         )

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 from common.clock import Clock
 from common.contracts.sandbox import SandboxState
+from common.errors import AppError
 
+from sandbox_manager.model.account import OPERATORS
 from sandbox_manager.model.balance import (
     Balance,
     Finding,
@@ -79,7 +81,14 @@ class Surveying:
 
     async def _drift(self, view: View, record: Sandbox) -> Finding:
         sandbox_id = record.provider_id or ""
-        found = await self._found(view, sandbox_id)
+        try:
+            found = await self._found(view, sandbox_id)
+        except AppError as exc:
+            if record.account == OPERATORS:
+                raise
+            # An owner's account that does not answer keeps nobody else waiting, nor counts.
+            view.records.pop(record.owner_id, None)
+            return Finding(Remedy.WAIT, record.owner_id, sandbox_id, exc.detail)
         fresh = await self._record(view, record.owner_id)
         if fresh is None or fresh.create_id != record.create_id:
             return Finding(Remedy.NONE, record.owner_id, sandbox_id, "another now")

@@ -2,20 +2,26 @@
 
 import secrets
 from collections.abc import Mapping
+from typing import Protocol
 
 from common.errors import NotFoundError
-from daytona import FileUpload, SessionExecuteRequest
+from daytona import AsyncSandbox, FileUpload, SessionExecuteRequest
 
 from sandbox_manager.adapters.daytona.errors import mapped_errors
-from sandbox_manager.adapters.daytona.provider import DaytonaProvider
 
 UPLOAD_S = 60
 COMMAND_S = 60
 SESSION_S = 20
 
 
+class Machines(Protocol):
+    """Who has the SDK's objects."""
+
+    async def sandbox(self, sandbox_id: str) -> AsyncSandbox: ...
+
+
 class Toolbox:
-    def __init__(self, provider: DaytonaProvider) -> None:
+    def __init__(self, provider: Machines) -> None:
         self._provider = provider
 
     async def upload(self, sandbox_id: str, files: Mapping[str, bytes]) -> None:

@@ -16,6 +16,7 @@ from sandbox_manager.adapters.mongo.records import (
     store_errors,
     to_document,
 )
+from sandbox_manager.model.account import OPERATORS
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.stores import SandboxChange, Sandboxes
 
@@ -68,8 +69,12 @@ class MongoSandboxes(Sandboxes):
         return [to_sandbox(document) async for document in self._collection.find(_EXISTING)]
 
     @store_errors
-    async def count_existing(self) -> int:
-        return await self._collection.count_documents(_EXISTING)
+    async def count_before(self, sandbox: Sandbox) -> int:
+        at, owner_id = sandbox.created_at, sandbox.owner_id
+        earlier = [{"created_at": {"$lt": at}}, {"created_at": at, "_id": {"$lt": owner_id}}]
+        return await self._collection.count_documents(
+            {**_EXISTING, "account": OPERATORS, "$or": earlier}
+        )
 
     async def _ensured(self, owner_id: str) -> Sandbox:
         document = await self._collection.find_one({"_id": owner_id})
