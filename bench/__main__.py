@@ -7,9 +7,10 @@ from pathlib import Path
 from local_platform.instance import Instance, running
 from local_platform.visitor import Visitor
 
+from bench import crowd, launches, locks
 from bench.bare import boot_ms
 from bench.figures import Figure, keep, machine, percentile, table
-from bench.launches import RUNS, measure, write_skills
+from bench.launches import RUNS, write_skills
 
 BARE_RUNS = 10
 WARM_RUNS = 3
@@ -23,7 +24,7 @@ def main() -> int:
         refs = write_skills(root, RUNS + 1)
         local_roots = f"{EXAMPLES},{root}"
         with running(Path(folder) / "data", SKILL_RESOLVER_LOCAL_ROOTS=local_roots) as instance:
-            figures = [*_start(instance), *_launches(instance, refs)]
+            figures = [*_start(instance), *_launches(instance, refs), *locks.measure()]
     print(table(figures))
     print(f"\nwritten to {keep(about, figures).relative_to(Path.cwd())}")
     return 0 if all(figure.ok is not False for figure in figures) else 1
@@ -48,7 +49,8 @@ def _launches(instance: Instance, refs: list[str]) -> list[Figure]:
     return [
         Figure("bare hermes gateway run to /health, p50", bare, "ms"),
         Figure("bare hermes gateway run to /health, p95", percentile(boots, 95), "ms"),
-        *measure(visitors, refs, bare),
+        *launches.measure(visitors, refs, bare),
+        *crowd.measure(instance, refs[0], bare),
     ]
 
 

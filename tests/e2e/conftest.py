@@ -1,7 +1,6 @@
 """One platform for all end-to-end tests, and users of it."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -33,8 +32,7 @@ def new_visitor(platform: Instance) -> Iterator[Callable[[], Visitor]]:
 @pytest.fixture
 def provider(platform: Instance) -> Iterator[httpx.Client]:
     """The sandbox provider's own API, with the operator's key."""
-    described = json.loads((platform.directory / "platform.json").read_text())
-    port = described["processes"]["daytona"]["port"]
+    port = platform.processes["daytona"]["port"]
     key = (platform.directory / "secrets/daytona-api-key").read_text().strip()
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}/api", headers={"Authorization": f"Bearer {key}"}

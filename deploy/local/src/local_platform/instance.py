@@ -1,5 +1,6 @@
 """A whole platform of its own, for tests and benchmarks: free ports, own data, real processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[4]
 UP_S = 900
@@ -35,6 +37,13 @@ class Instance:
     @property
     def url(self) -> str:
         return self.stack("url")
+
+    @property
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """Of each process by name, while the platform is ready: `pid`, `port`, `log`."""
+        described = json.loads((self.directory / "platform.json").read_text())
+        processes: dict[str, dict[str, Any]] = described["processes"]
+        return processes
 
     def token(self, user: str) -> str:
         return self.stack("token", "--user", user)

@@ -42,6 +42,19 @@ class TestRelay:
         assert await things.find_one({"_id": 1}) == {"_id": 1, "outbox": []}
         assert await archive.count_documents({"_id": {"$in": [first.id, second.id]}}) == 2
 
+    async def test_a_loop_waits_unless_there_may_be_more(
+        self, database: Database, nats_connection: Client
+    ) -> None:
+        things = database["many"]
+        for number in range(150):
+            await things.update_one({"_id": number}, waiting(event()), upsert=True)
+        relay = OutboxRelay(
+            [things], database["events"], EventPublisher(nats_connection.jetstream())
+        )
+
+        assert [await relay.run_batched() for _ in range(2)] == [100, 0]
+        assert await things.count_documents({"outbox.0": {"$exists": True}}) == 0
+
     async def test_a_crash_after_publishing_doubles_nothing(
         self, database: Database, nats_connection: Client
     ) -> None:

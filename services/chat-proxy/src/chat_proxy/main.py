@@ -70,7 +70,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(runners.hand_over)
         await serve(connections, outside, runners)
         await run_until_stopped(
-            every(_OUTBOX_EVERY, outbox_relay(connections).run_once),
+            every(_OUTBOX_EVERY, outbox_relay(connections).run_batched),
             every(_TAKEOVER_EVERY, TakeoverReconciler(Takeover(outside, runners)).run_once),
             every(_PURGE_EVERY, PurgeReconciler(outside.sessions).run_once),
         )

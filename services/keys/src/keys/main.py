@@ -50,7 +50,7 @@ async def run(settings: Settings) -> None:
         owners = await serve(connections, settings, master, events)
         opened.is_open = True
         await run_until_stopped(
-            every(_OUTBOX_EVERY, outbox_relay(connections).run_once, hint=events),
+            every(_OUTBOX_EVERY, outbox_relay(connections).run_batched, hint=events),
             every(_PURGE_EVERY, owners.purge),
         )
 

@@ -3,7 +3,6 @@
 import logging
 
 from common.clock import Clock
-from common.outbox import OutboxRelay
 from prometheus_client import Gauge
 
 from sandbox_manager.model.balance import Balance
@@ -12,8 +11,6 @@ from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.surveying import Surveying
 
 logger = logging.getLogger(__name__)
-
-_FULL_BATCH = 100
 
 SANDBOXES = Gauge(
     "tryskills_sandboxes", "Sandboxes at the provider, by what explains them", ["kind"]
@@ -44,19 +41,6 @@ class Reconciler:
         async for _ in self._reconciliation.act(survey):
             pass
         return 0
-
-
-class EventsOut:
-    """Events of one second travel together: written one by one they would cost as much as the
-    launches they tell of. Only a full batch is followed at once by the next.
-    """
-
-    def __init__(self, relay: OutboxRelay) -> None:
-        self._relay = relay
-
-    async def run_once(self) -> int:
-        sent = await self._relay.run_once()
-        return sent if sent >= _FULL_BATCH else 0
 
 
 def publish(balance: Balance) -> None:

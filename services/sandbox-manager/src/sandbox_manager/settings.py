@@ -45,7 +45,9 @@ class Settings(SharedSettings):
     agent_start: timedelta = timedelta(seconds=60)
     claim_ttl: timedelta = timedelta(seconds=30)
     orphan_grace: timedelta = timedelta(minutes=5)
+    reconcile_every: timedelta = timedelta(minutes=1)
     most_sandboxes: int = 1_000
+    most_creates: int = Field(default=32, ge=1)
     most_launches: int = 20
     most_turns: int = 8
     allowed_digests_file: Path | None = None

@@ -4,22 +4,16 @@ Hermes; skill-resolver and keys are stand-ins that answer the same RPCs.
 
 import asyncio
 import base64
-import io
 import os
-import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from common import mongo
-from common.clock import utc_now
-from common.contracts import keys as keys_wire
 from common.contracts import sandbox as wire
 from common.contracts import skills as skills_wire
-from common.digest import skill_digest
-from common.errors import NotFoundError
 from common.ids import new_id
 from common.messaging.connection import connect
 from common.messaging.objects import ObjectBucket
@@ -27,9 +21,8 @@ from common.messaging.rpc import RpcClient, RpcServer
 from common.messaging.streams import TRANSFER_BUCKET, ensure_streams
 from common.preview import PreviewGuard
 from common.running import Backbone
-from common.testing.fakes import START
 from local_platform.daytona.testing import HostProcess
-from pydantic import SecretStr
+from sandbox_fakes.neighbours import Neighbours
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider, open_daytona
 from sandbox_manager.adapters.probe import NoProbe
 from sandbox_manager.main import serve, wired
@@ -50,93 +43,6 @@ def host() -> Iterator[HostProcess]:
         made.start()
         yield made
         made.stop()
-
-
-@dataclass
-class Neighbours:
-    """What skill-resolver and keys would answer."""
-
-    skills: dict[str, skills_wire.ResolvedSkill] = field(default_factory=dict)
-    bundles: dict[str, bytes] = field(default_factory=dict)
-    chosen: keys_wire.OwnerSettings = field(
-        default_factory=lambda: keys_wire.OwnerSettings(provider="demo", model="demo")
-    )
-    secrets: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def add(self, ref: str, files: dict[str, str], *variables: str) -> skills_wire.ResolvedSkill:
-        owner, repo, path = ref.split("/", 2)
-        triples = [(name, 0o644, text.encode()) for name, text in files.items()]
-        skill = skills_wire.ResolvedSkill(
-            ref=ref,
-            owner=owner,
-            repo=repo,
-            commit="c" * 40,
-            path=path,
-            name=path,
-            description="",
-            digest=skill_digest(triples),
-            files=[],
-            total_bytes=0,
-            env_vars=[
-                skills_wire.EnvVar(name=name, required=True, source="test") for name in variables
-            ],
-            report=skills_wire.SafetyReport(verdict=skills_wire.Verdict.CLEAR),
-            resolved_at=utc_now(),
-        )
-        self.skills[ref] = skill
-        self.bundles[skill.digest] = _tar(triples)
-        return skill
-
-    async def serve_skills(self, server: RpcServer, bucket: ObjectBucket) -> None:
-        async def resolve(request: skills_wire.ResolveSkill) -> skills_wire.ResolvedSkill:
-            if request.ref not in self.skills:
-                raise NotFoundError("no such skill")
-            return self.skills[request.ref]
-
-        async def bundle(request: skills_wire.GetBundle) -> skills_wire.Bundle:
-            name, content = request.digest.split(":")[1], self.bundles[request.digest]
-            await bucket.put(name, content)
-            return skills_wire.Bundle(
-                digest=request.digest,
-                bucket=skills_wire.BUNDLE_BUCKET,
-                object_name=name,
-                size=len(content),
-            )
-
-        await server.serve(skills_wire.RESOLVE, resolve)
-        await server.serve(skills_wire.GET_BUNDLE, bundle)
-
-    async def serve_keys(self, server: RpcServer) -> None:
-        async def settings(request: keys_wire.GetSettings) -> keys_wire.OwnerSettings:
-            return self.chosen
-
-        async def listed(request: keys_wire.ListSecrets) -> keys_wire.SecretList:
-            return keys_wire.SecretList(
-                secrets=[
-                    keys_wire.SecretMetadata(
-                        name=name, skill=skill, last_four="", version=len(value), set_at=START
-                    )
-                    for (name, skill), value in self.secrets.items()
-                ]
-            )
-
-        async def reveal(request: keys_wire.Reveal) -> keys_wire.Revealed:
-            value = self.secrets[request.name, request.skill or ""]
-            return keys_wire.Revealed(value=SecretStr(value), version=1)
-
-        await server.serve(keys_wire.GET_SETTINGS, settings)
-        await server.serve(keys_wire.LIST_SECRETS, listed)
-        await server.serve(keys_wire.REVEAL, reveal)
-
-
-def _tar(files: list[tuple[str, int, bytes]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, mode, content in files:
-            member = tarfile.TarInfo(name)
-            member.mode, member.size = mode, len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 @dataclass

@@ -110,9 +110,14 @@ class World:
             sandboxes=self.sandboxes,
             preparation=self.preparation,
             clock=self.clock,
+            sleep=self.sleep,
         )
         self.removal = Removal(
-            provider=self.provider, sandboxes=self.sandboxes, clock=self.clock, sleep=self.sleep
+            provider=self.provider,
+            sandboxes=self.sandboxes,
+            clock=self.clock,
+            probe=self.probe,
+            sleep=self.sleep,
         )
         own = OwnAccounts(
             keys=self.keys,
@@ -122,7 +127,7 @@ class World:
             is_relay_public=self.is_relay_public,
             clock=self.clock,
         )
-        stopping = Stopping(self.provider, self.sandboxes, self.clock)
+        stopping = Stopping(self.provider, self.sandboxes, self.clock, self.probe)
         policy = CreatePolicy(
             deployment_id="test",
             sources=self.sources,
@@ -149,6 +154,7 @@ class World:
             moving=Moving(own, self.provider, self.removal, self.clock),
             removal=self.removal,
             receipts=self.receipts,
+            creates=asyncio.Semaphore(2),
             clock=self.clock,
             probe=self.probe,
             sleep=self.sleep,

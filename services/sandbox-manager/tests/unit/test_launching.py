@@ -137,6 +137,49 @@ class TestCreate:
         assert len({launch.id for launch in begun}) == 1
         assert world.provider.made == 1
 
+    async def test_more_at_once_than_the_process_makes_wait_for_their_turn(
+        self, world: World
+    ) -> None:
+        world.skills.add(PDF)
+        world.provider.answers = asyncio.Event()
+        begun = []
+        for number in range(5):
+            world.owner = f"own_{number:020d}"
+            begun.append(await world.start(PDF))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        asked = len(world.provider.orders)
+        world.provider.answers.set()
+        await world.background.idle()
+
+        ended = [world.launches.stored[launch.id] for launch in begun]
+
+        assert asked == 2
+        assert {launch.state for launch in ended} == {LaunchState.READY}
+        assert [launch.phases[0].name for launch in ended] == ["create"] * 2 + ["wait"] * 3
+        assert [order.labels["tryskills-owner"][-1] for order in world.provider.orders] == [
+            *"01234"
+        ]
+
+    async def test_one_that_is_cancelled_while_it_waits_leaves_its_place(
+        self, world: World
+    ) -> None:
+        world.skills.add(PDF)
+        world.provider.answers = asyncio.Event()
+        begun = []
+        for number in range(3):
+            world.owner = f"own_{number:020d}"
+            begun.append(await world.start(PDF))
+        await asyncio.sleep(0)
+
+        await world.launching.cancel(world.owner, begun[-1].id)
+        await asyncio.sleep(0.01)
+        world.provider.answers.set()
+        await world.background.idle()
+
+        assert world.launches.stored[begun[-1].id].state == LaunchState.CANCELLED
+        assert len(world.provider.orders) == 2
+
     async def test_a_full_deployment_refuses(self, world: World) -> None:
         world.skills.add(PDF)
         for number in range(10):

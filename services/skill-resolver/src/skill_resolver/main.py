@@ -54,7 +54,7 @@ async def run(settings: Settings, shared: SharedSettings) -> None:
         await serve(bone.server, resolver)
         forget = ForgetUnused(known, bundles, after=settings.forget_after, clock=utc_now)
         await run_until_stopped(
-            every(_RELAY_EVERY, _relay(bone).run_once),
+            every(_RELAY_EVERY, _relay(bone).run_batched),
             every(_FORGET_EVERY, forget.run_once),
         )
 

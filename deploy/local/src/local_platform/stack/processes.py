@@ -1,5 +1,6 @@
 """The processes of the platform and the environment of each: data."""
 
+import os
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping
@@ -155,6 +156,8 @@ def _services(context: Context) -> list[Process]:
             DAYTONA_API_KEY=secrets[secret.DAYTONA_KEY],
             SANDBOX_MANAGER_SEAL_KEY_FILE=paths[secret.SEAL_KEY],
             SANDBOX_MANAGER_PREVIEW_DOMAINS=previews,
+            # Each start of an agent keeps a processor busy for a second or two.
+            SANDBOX_MANAGER_MOST_CREATES=str(2 * (os.cpu_count() or 1)),
             SANDBOX_MANAGER_ISOLATION=context.operator.get("LOCAL_DAYTONA_ISOLATION", "sandbox"),
             RELAY_PUBLIC_URL=f"http://{RELAY_NAME}",
         ),

@@ -33,12 +33,11 @@ from sandbox_manager.main.adapters import (
 from sandbox_manager.main.commands import SERVICE, opened, provider_of
 from sandbox_manager.main.parts import Parts, parts_of, retention
 from sandbox_manager.ports.own import StepProbe
-from sandbox_manager.reconcilers import EventsOut, Reconciler
+from sandbox_manager.reconcilers import Reconciler
 from sandbox_manager.service.background import Background
 from sandbox_manager.settings import Settings
 
 _OUTBOX_EVERY = timedelta(seconds=1)
-_RECONCILE_EVERY = timedelta(seconds=60)
 
 
 async def run(settings: Settings, probe: StepProbe | None = None) -> None:
@@ -66,10 +65,10 @@ async def run(settings: Settings, probe: StepProbe | None = None) -> None:
             await serve(settings, connections, parts)
             serving.set()
             await run_until_stopped(
-                every(_OUTBOX_EVERY, EventsOut(outbox_relay(connections)).run_once),
+                every(_OUTBOX_EVERY, outbox_relay(connections).run_batched),
                 every(settings.claim_ttl / 3, parts.takeover.claim_due),
                 every(settings.claim_ttl / 3, parts.takeover.go_on),
-                every(_RECONCILE_EVERY, reconciler(connections, parts).run_once),
+                every(settings.reconcile_every, reconciler(settings, connections, parts).run_once),
                 consume(
                     connections.jetstream,
                     OWNER_ERASED,
@@ -107,9 +106,9 @@ async def wired(
         yield parts_of(settings, adapters, background, probe)
 
 
-def reconciler(connections: Backbone, parts: Parts) -> Reconciler:
+def reconciler(settings: Settings, connections: Backbone, parts: Parts) -> Reconciler:
     leadership = MongoLeadership(
-        connections.database[LEASES], new_id("wrk"), ttl=_RECONCILE_EVERY * 1.5
+        connections.database[LEASES], new_id("wrk"), ttl=settings.reconcile_every * 1.5
     )
     return Reconciler(parts.surveying, parts.reconciliation, leadership, utc_now)
 

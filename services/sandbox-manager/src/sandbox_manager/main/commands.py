@@ -14,6 +14,7 @@ from sandbox_manager.adapters.daytona.provider import DaytonaProvider, open_dayt
 from sandbox_manager.adapters.daytona.snapshots import DaytonaSnapshots, managed_files
 from sandbox_manager.adapters.daytona.toolbox import Toolbox
 from sandbox_manager.adapters.inside.commands import InsideCommands
+from sandbox_manager.adapters.probe import NoProbe
 from sandbox_manager.adapters.sealing import AesSealer
 from sandbox_manager.main.adapters import Stores, all_accounts, stores_in
 from sandbox_manager.main.parts import keeping_of
@@ -35,7 +36,9 @@ async def reconcile(settings: Settings, write: Write, *, dry_run: bool) -> int:
         all_accounts(settings, provider_of(settings, sdk), stores.accounts) as provider,
     ):
         sealer = AesSealer(settings.key())
-        keeping = keeping_of(settings, stores, provider, sealer, new_id("wrk"))
+        keeping = keeping_of(
+            settings, stores, provider, sealer=sealer, worker=new_id("wrk"), probe=NoProbe()
+        )
         survey = await keeping.surveying.run()
         if dry_run:
             for finding in survey.findings:

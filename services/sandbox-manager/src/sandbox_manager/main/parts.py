@@ -1,5 +1,6 @@
 """The use cases over their ports."""
 
+import asyncio
 from dataclasses import dataclass
 
 from common.clock import utc_now
@@ -62,7 +63,7 @@ class Shared:
     receipts: Receipts
 
 
-def shared_of(settings: Settings, adapters: Adapters) -> Shared:
+def shared_of(settings: Settings, adapters: Adapters, probe: StepProbe) -> Shared:
     configs = Configs(
         adapters.keys,
         secret=settings.key(),
@@ -99,7 +100,10 @@ def shared_of(settings: Settings, adapters: Adapters) -> Shared:
             clock=utc_now,
         ),
         removal=Removal(
-            provider=adapters.provider, sandboxes=adapters.stores.sandboxes, clock=utc_now
+            provider=adapters.provider,
+            sandboxes=adapters.stores.sandboxes,
+            clock=utc_now,
+            probe=probe,
         ),
         receipts=Receipts(adapters.signer),
     )
@@ -129,6 +133,7 @@ def driver_of(
         moving=Moving(shared.own, adapters.provider, shared.removal, utc_now),
         removal=shared.removal,
         receipts=shared.receipts,
+        creates=asyncio.Semaphore(settings.most_creates),
         clock=utc_now,
         probe=probe,
     )
@@ -137,7 +142,7 @@ def driver_of(
 def parts_of(
     settings: Settings, adapters: Adapters, background: Background, probe: StepProbe
 ) -> Parts:
-    shared, worker = shared_of(settings, adapters), new_id("wrk")
+    shared, worker = shared_of(settings, adapters, probe), new_id("wrk")
     driver = driver_of(settings, adapters, shared, probe)
     stores = adapters.stores
     pool = Pool(
@@ -146,13 +151,15 @@ def parts_of(
         inside=adapters.inside,
         care=shared.care,
         configs=shared.configs,
-        stopping=Stopping(adapters.provider, stores.sandboxes, utc_now),
+        stopping=Stopping(adapters.provider, stores.sandboxes, utc_now, probe),
         removal=shared.removal,
         background=background,
         idle=idle_policy(settings),
         clock=utc_now,
     )
-    keeping = keeping_of(settings, stores, adapters.provider, adapters.sealer, worker)
+    keeping = keeping_of(
+        settings, stores, adapters.provider, sealer=adapters.sealer, worker=worker, probe=probe
+    )
     return Parts(
         launching=Launching(
             worker=worker,
@@ -213,10 +220,16 @@ class Keeping:
 
 
 def keeping_of(
-    settings: Settings, stores: Stores, provider: SandboxProvider, sealer: Sealer, worker: str
+    settings: Settings,
+    stores: Stores,
+    provider: SandboxProvider,
+    *,
+    sealer: Sealer,
+    worker: str,
+    probe: StepProbe,
 ) -> Keeping:
     sandboxes, idle = stores.sandboxes, idle_policy(settings)
-    removal = Removal(provider=provider, sandboxes=sandboxes, clock=utc_now)
+    removal = Removal(provider=provider, sandboxes=sandboxes, clock=utc_now, probe=probe)
     overdue = Overdue(worker, stores.launches, sandboxes, removal, utc_now)
     return Keeping(
         overdue=overdue,
@@ -237,7 +250,7 @@ def keeping_of(
             accounts=stores.accounts,
             sealer=sealer,
             removal=removal,
-            stopping=Stopping(provider, sandboxes, utc_now),
+            stopping=Stopping(provider, sandboxes, utc_now, probe),
             overdue=overdue,
             idle=idle,
             clock=utc_now,

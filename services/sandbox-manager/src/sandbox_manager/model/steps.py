@@ -1,4 +1,4 @@
-"""What the worker of a launch does to the outside, one row a path.
+"""What is done to the outside, one row for each path of a launch and each change of a sandbox.
 
 Each step may be done twice, by a worker that took over from one that died anywhere in it.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from common.contracts.sandbox import LaunchPath, PhaseName
+from common.contracts.sandbox import LaunchPath
 
 
 class Step(StrEnum):
@@ -15,6 +15,7 @@ class Step(StrEnum):
     PROVIDE = "provide"
     RECORD = "record"
     START_SANDBOX = "start_sandbox"
+    LOOK = "look"
     CONFIGURE = "configure"
     START_AGENT = "start_agent"
     SIGN = "sign"
@@ -23,24 +24,9 @@ class Step(StrEnum):
     INSTALL = "install"
     ACTIVATE = "activate"
     FINISH = "finish"
+    STOP_SANDBOX = "stop_sandbox"
+    DELETE_SANDBOX = "delete_sandbox"
 
-
-PHASES: Mapping[Step, PhaseName] = MappingProxyType(
-    {
-        Step.LOCK: PhaseName.CREATE,
-        Step.PROVIDE: PhaseName.CREATE,
-        Step.RECORD: PhaseName.CREATE,
-        Step.START_SANDBOX: PhaseName.WAKE,
-        Step.CONFIGURE: PhaseName.CONFIGURE,
-        Step.START_AGENT: PhaseName.AGENT,
-        Step.SIGN: PhaseName.ENDPOINT,
-        Step.CHECK_AGENT: PhaseName.AGENT,
-        Step.FETCH: PhaseName.UPLOAD,
-        Step.INSTALL: PhaseName.VERIFY,
-        Step.ACTIVATE: PhaseName.ENDPOINT,
-        Step.FINISH: PhaseName.ENDPOINT,
-    }
-)
 
 _MAKE_READY = (
     Step.CONFIGURE,
@@ -54,7 +40,7 @@ _MAKE_READY = (
 STEPS: Mapping[LaunchPath, tuple[Step, ...]] = MappingProxyType(
     {
         LaunchPath.INSTANT: (),
-        LaunchPath.INSTALL: (Step.START_SANDBOX, *_MAKE_READY, Step.FINISH),
+        LaunchPath.INSTALL: (Step.START_SANDBOX, Step.LOOK, *_MAKE_READY, Step.FINISH),
         LaunchPath.CREATE: (
             Step.LOCK,
             Step.PROVIDE,
@@ -65,3 +51,8 @@ STEPS: Mapping[LaunchPath, tuple[Step, ...]] = MappingProxyType(
         ),
     }
 )
+
+OTHER_STEPS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
+    {"stop": (Step.STOP_SANDBOX,), "delete": (Step.DELETE_SANDBOX,)}
+)
+"""What else is begun in a sandbox's record, and found there by whoever goes on."""

@@ -20,7 +20,7 @@ from common.contracts.events import (
 from common.contracts.sandbox import Failure, LaunchState, PhaseName, Receipt
 from common.errors import AppError, ConflictError, ErrorCode, RateLimitedError
 
-from sandbox_manager.errors import ClaimLostError, ProviderUnavailableError, SandboxBusyError
+from sandbox_manager.errors import ClaimLostError
 from sandbox_manager.model.directory import skill_path
 from sandbox_manager.model.launch import Launch
 from sandbox_manager.model.record import Right
@@ -28,16 +28,13 @@ from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.own import Sleep, StepProbe
 from sandbox_manager.ports.services import LaunchJournal
 from sandbox_manager.ports.stores import Launches, Sandboxes
+from sandbox_manager.service.persisting import Persistence
 
 logger = logging.getLogger(__name__)
 
 ValueT = TypeVar("ValueT")
 
 CLAIM_TTL = timedelta(seconds=30)
-_TRIES = 4
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE = timedelta(seconds=60)
-_OUTAGES = frozenset({ErrorCode.UNAVAILABLE, ErrorCode.DEADLINE_EXCEEDED})
 
 
 class LaunchCancelledError(ConflictError):
@@ -75,6 +72,7 @@ class Desk:
         self._probe = probe
         self._writing = asyncio.Lock()
         self._is_closing = False
+        self._persistence = Persistence(clock, sleep, self._tell_pause)
         self.clock = clock
         self.sleep = sleep
 
@@ -164,29 +162,12 @@ class Desk:
         return value
 
     async def persistently(self, call: Callable[[], Awaitable[ValueT]]) -> ValueT:
-        """Call again after a while where that may help: an outage, or a provider that names the
-        time to come back.
-        """
-        for attempt in range(_TRIES - 1):
-            try:
-                return await call()
-            except AppError as exc:
-                pause_s = self._pause_s(exc, attempt)
-                if pause_s is None:
-                    raise
-                logger.warning("launch %s: %s", self._launch.id, exc.detail)
-                if isinstance(exc, RateLimitedError):
-                    await self.notice(f"{exc.detail}; going on in {pause_s:.0f} s")
-                await self.sleep(pause_s)
-        return await call()
+        return await self._persistence.run(call)
 
-    def _pause_s(self, exc: AppError, attempt: int) -> float | None:
-        if isinstance(exc, RateLimitedError) and exc.retry_at is not None:
-            wait = exc.retry_at - self.clock()
-            return max(wait.total_seconds(), 1.0) if wait <= _LONGEST_PAUSE else None
-        passing = (ProviderUnavailableError, SandboxBusyError)
-        is_outage = isinstance(exc, passing) or exc.code in _OUTAGES
-        return _FIRST_PAUSE_S * 3**attempt if is_outage else None
+    async def _tell_pause(self, exc: AppError, pause_s: float) -> None:
+        logger.warning("launch %s: %s", self._launch.id, exc.detail)
+        if isinstance(exc, RateLimitedError):
+            await self.notice(f"{exc.detail}; going on in {pause_s:.0f} s")
 
     async def end(
         self, state: LaunchState, *, error: Failure | None = None, receipt: Receipt | None = None

@@ -64,6 +64,7 @@ class LaunchDriver:
     moving: Moving
     removal: Removal
     receipts: Receipts
+    creates: asyncio.Semaphore
     clock: Clock
     probe: StepProbe
     sleep: Sleep = asyncio.sleep
@@ -135,7 +136,7 @@ class LaunchDriver:
             except (SandboxGoneError, SandboxStoppedError) as exc:
                 logger.warning("launch %s: %s; planning again", desk.launch.id, exc.detail)
                 problem = exc
-                await self.resync(desk.owner_id)
+                await desk.persistently(lambda: self.resync(desk.owner_id))
         raise problem or InstallFailedError("the sandbox keeps changing; try again")
 
     async def _round(self, desk: Desk) -> bool:
@@ -157,7 +158,7 @@ class LaunchDriver:
             case Install():
                 await self.installation.run(desk, step)
             case Create():
-                await self._create(desk)
+                await self._create_in_turn(desk)
             case Wait():
                 await self._wait(desk)
         return False
@@ -166,6 +167,20 @@ class LaunchDriver:
         """A path once told stays the launch's unless more turns out to be needed."""
         if path is not None and _is_more(path, desk.launch.path):
             await desk.write(lambda launch: launch.planned(path, self.clock()))
+
+    async def _create_in_turn(self, desk: Desk) -> None:
+        """A few creates of this process at a time, first come first served: together they would
+        all be as late as the last. The lock is taken afterwards, so nothing goes stale meanwhile.
+        """
+        if self.creates.locked():
+            async with desk.phase(PhaseName.WAIT):
+                await self.creates.acquire()
+        else:
+            await self.creates.acquire()
+        try:
+            await self._create(desk)
+        finally:
+            self.creates.release()
 
     async def _create(self, desk: Desk) -> None:
         facts = await desk.persistently(lambda: self.configs.facts(desk.owner_id))

@@ -98,7 +98,7 @@ class Installation:
         if await self._preparation.is_agent_up(sandbox):
             return
         async with desk.phase(PhaseName.AGENT):
-            await self._care.check_dead(sandbox)
+            await self._care.check_dead(sandbox, desk.step)
             await self._restart(desk, sandbox)
 
     async def _restart(self, desk: Desk, sandbox: Sandbox) -> None:

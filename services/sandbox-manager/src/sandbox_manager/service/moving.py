@@ -33,7 +33,7 @@ class Moving:
             return False
         account = await desk.persistently(lambda: self.own.current(desk.owner_id, facts))
         stamp = facts.account_stamp
-        if await self._is_there(sandbox, account):
+        if await desk.persistently(lambda: self._is_there(sandbox, account)):
             await desk.change_sandbox(lambda record: _handed_over(record, sandbox, account, stamp))
             return True
         await desk.notice(
@@ -45,7 +45,7 @@ class Moving:
                 record.deleting(self.clock()) if record.create_id == sandbox.create_id else None
             )
         )
-        await self.removal.run(desk.owner_id)
+        await desk.persistently(lambda: self.removal.run(desk.owner_id))
         return True
 
     async def _is_there(self, sandbox: Sandbox, account: str) -> bool:

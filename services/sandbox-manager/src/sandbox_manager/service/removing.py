@@ -12,7 +12,8 @@ from sandbox_manager.errors import AccountRefusedError, SandboxBusyError
 from sandbox_manager.model.account import OPERATORS
 from sandbox_manager.model.provided import ProvidedSandbox
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports.own import Sleep
+from sandbox_manager.model.steps import Step
+from sandbox_manager.ports.own import Sleep, StepProbe
 from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.creating import sandbox_event
@@ -29,11 +30,13 @@ class Removal:
         provider: SandboxProvider,
         sandboxes: Sandboxes,
         clock: Clock,
+        probe: StepProbe,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._provider = provider
         self._sandboxes = sandboxes
         self._clock = clock
+        self._probe = probe
         self._sleep = sleep
 
     async def run(self, owner_id: str, within: timedelta = timedelta(seconds=30)) -> bool:
@@ -73,10 +76,12 @@ class Removal:
         return None
 
     async def _delete(self, found: ProvidedSandbox) -> None:
+        await self._probe.at(Step.DELETE_SANDBOX, "before")
         try:
             await self._provider.delete(found.id)
         except SandboxBusyError:
             logger.info("sandbox %s is changing state; deleting it again", found.id)
+        await self._probe.at(Step.DELETE_SANDBOX, "after")
 
 
 def _removed(record: Sandbox, sandbox: Sandbox) -> Sandbox | None:

@@ -8,6 +8,8 @@ from common.contracts.events import SANDBOX_STOPPED
 from common.contracts.sandbox import SandboxState
 
 from sandbox_manager.model.sandbox import Sandbox
+from sandbox_manager.model.steps import Step
+from sandbox_manager.ports.own import StepProbe
 from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.creating import sandbox_event
@@ -19,6 +21,7 @@ class Stopping:
     provider: SandboxProvider
     sandboxes: Sandboxes
     clock: Clock
+    probe: StepProbe
 
     async def run(
         self, owner_id: str, reason: str, *, only_if: Callable[[Sandbox], bool] = lambda _: True
@@ -36,7 +39,9 @@ class Stopping:
         async with reserved(self.sandboxes, owner_id, self.clock, only_if=is_wanted) as held:
             if held is None:
                 return False
+            await self.probe.at(Step.STOP_SANDBOX, "before")
             await self.provider.stop(held.sandbox.provider_id or "")
+            await self.probe.at(Step.STOP_SANDBOX, "after")
             now = self.clock()
             event = sandbox_event(SANDBOX_STOPPED, held.sandbox, SandboxState.STOPPED, now, reason)
             changed = await self.sandboxes.apply(
