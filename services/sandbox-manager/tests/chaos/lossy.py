@@ -1,4 +1,5 @@
-"""A provider whose connection breaks: a proxy before the sandbox host that loses one call.
+"""A provider in trouble: a proxy before the sandbox host that loses one call, or says what it is
+told to say.
 
 Lost before it arrives, or with its answer, when it has been done. A call is known by what it asks
 and by how many of its kind came before, so that a run without losses tells all there are.
@@ -10,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
@@ -34,6 +35,15 @@ class Call:
     number: int
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a provider in trouble says."""
+
+    status: int
+    body: Any = field(default_factory=lambda: {"message": "trouble"})
+    headers: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Lossy:
     host_port: int
@@ -41,10 +51,12 @@ class Lossy:
     seen: list[Call] = field(default_factory=list)
     loses: tuple[Call, str] | None = None
     lost: int = 0
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    """Of each kind of call, what is answered to the next ones in the host's place."""
 
     def begin(self, loses: tuple[Call, str] | None = None) -> None:
         """Count anew, and lose this one."""
-        self.seen, self.loses, self.lost = [], loses, 0
+        self.seen, self.loses, self.lost, self.answers = [], loses, 0, {}
         self._kinds, self._until = Counter[str](), 0.0
 
     async def __aenter__(self) -> Self:
@@ -73,6 +85,9 @@ class Lossy:
             return web.Response(status=404)
         moment = self._moment(_kind(request))
         body = await request.read()
+        if waiting := self.answers.get(_kind(request)):
+            given = waiting.pop(0)
+            return web.json_response(given.body, status=given.status, headers=given.headers)
         if moment != "request":
             answer = await self._ask(request, body)
         if moment is None:
@@ -82,6 +97,13 @@ class Lossy:
         if request.transport is not None:
             request.transport.abort()
         return web.Response()
+
+    async def said(self, path: str, key: str) -> Any:
+        """What the host itself answers to a GET."""
+        url = f"http://127.0.0.1:{self.host_port}{path}"
+        headers = {"Authorization": f"Bearer {key}"}
+        async with self._http.get(url, headers=headers) as answer:
+            return await answer.json()
 
     def _moment(self, kind: str) -> str | None:
         """When this call is lost, if it is."""

@@ -7,10 +7,12 @@ import base64
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from chaos.lossy import Lossy
 from common import mongo
 from common.contracts import sandbox as wire
 from common.contracts import skills as skills_wire
@@ -55,6 +57,7 @@ class Platform:
     parts: Parts
     database: mongo.Database
     transfer: ObjectBucket
+    key: str
 
     def owner(self) -> str:
         return new_id("own")
@@ -76,14 +79,54 @@ class Platform:
         assert launch.state is wire.LaunchState.READY, launch.error
         return launch
 
+    async def gone(self, owner: str) -> None:
+        """Until the provider has nothing of this owner's."""
+        async with asyncio.timeout(30):
+            while await self.machines(owner):
+                await asyncio.sleep(0.05)
+
     async def machines(self, owner: str) -> list[str]:
         found = await self.provider.list({"tryskills-owner": owner})
         return [machine.id for machine in found]
 
 
+@dataclass(frozen=True)
+class Servers:
+    """What stands before the service; `api_url` is where it finds the provider."""
+
+    host: HostProcess
+    nats_url: str
+    mongodb_uri: str
+    api_url: str
+
+
 @pytest.fixture(scope="module")
 async def platform(host: HostProcess, nats_url: str, mongodb_uri: str) -> AsyncIterator[Platform]:
-    settings = _settings(host, nats_url, mongodb_uri)
+    async with platform_on(Servers(host, nats_url, mongodb_uri, host.api_url)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def lossy(host: HostProcess) -> AsyncIterator[Lossy]:
+    """A way to the host that can be disturbed."""
+    async with Lossy(host.port) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def disturbed(
+    host: HostProcess, lossy: Lossy, nats_url: str, mongodb_uri: str
+) -> AsyncIterator[Platform]:
+    """A platform that finds its provider through `lossy`."""
+    api_url = f"http://127.0.0.1:{lossy.port}/api"
+    async with platform_on(Servers(host, nats_url, mongodb_uri, api_url), "disturbed") as made:
+        yield made
+
+
+@asynccontextmanager
+async def platform_on(servers: Servers, deployment: str = "test") -> AsyncIterator[Platform]:
+    settings, host = _settings(servers, deployment), servers.host
+    nats_url, mongodb_uri = servers.nats_url, servers.mongodb_uri
     guard = PreviewGuard(settings.preview_domains)
     client = mongo.open_client(mongodb_uri)
     database = client.get_database(f"test_{new_id('db')}")
@@ -94,33 +137,35 @@ async def platform(host: HostProcess, nats_url: str, mongodb_uri: str) -> AsyncI
     neighbours, rpc = Neighbours(), RpcClient(nats)
     bucket = ObjectBucket(jetstream, skills_wire.BUNDLE_BUCKET)
     async with (
-        open_daytona(host.api_url, host.key) as sdk,
+        open_daytona(host.api_url, host.key) as direct,
+        open_daytona(servers.api_url, host.key) as sdk,
         RpcServer(nats, service=SERVICE) as server,
     ):
         await neighbours.serve_skills(server, bucket)
         await neighbours.serve_keys(server)
-        provider = DaytonaProvider(sdk, guard)
+        provider = DaytonaProvider(direct, guard)
         connections = Backbone(nats, jetstream, rpc, server, database)
-        async with wired(settings, connections, provider, NoProbe()) as parts:
+        used = DaytonaProvider(sdk, guard)
+        async with wired(settings, connections, used, NoProbe()) as parts:
             await serve(settings, connections, parts)
             transfer = ObjectBucket(jetstream, TRANSFER_BUCKET)
-            yield Platform(rpc, neighbours, provider, parts, database, transfer)
+            yield Platform(rpc, neighbours, provider, parts, database, transfer, host.key)
         for machine in await provider.list({"tryskills-deployment": settings.deployment_id}):
             await provider.delete(machine.id)
     await nats.close()
     await client.close()
 
 
-def _settings(host: HostProcess, nats_url: str, mongodb_uri: str) -> Settings:
+def _settings(servers: Servers, deployment: str) -> Settings:
     return Settings.model_validate(
         {
-            "NATS_URL": nats_url,
-            "MONGODB_URI": mongodb_uri,
-            "DEPLOYMENT_ID": "test",
-            "DAYTONA_API_URL": host.api_url,
-            "DAYTONA_API_KEY": host.key,
+            "NATS_URL": servers.nats_url,
+            "MONGODB_URI": servers.mongodb_uri,
+            "DEPLOYMENT_ID": deployment,
+            "DAYTONA_API_URL": servers.api_url,
+            "DAYTONA_API_KEY": servers.host.key,
             "RELAY_PUBLIC_URL": "http://model-relay.internal:8090",
             "seal_key": SEAL_KEY,
-            "preview_domains": f"proxy.localhost:{host.port}",
+            "preview_domains": f"proxy.localhost:{servers.host.port}",
         }
     )

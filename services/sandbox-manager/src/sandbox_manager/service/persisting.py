@@ -9,7 +9,11 @@ from typing import TypeVar
 from common.clock import Clock
 from common.errors import AppError, ErrorCode, RateLimitedError
 
-from sandbox_manager.errors import ProviderUnavailableError, SandboxBusyError
+from sandbox_manager.errors import (
+    ProviderUnavailableError,
+    QuotaExceededError,
+    SandboxBusyError,
+)
 from sandbox_manager.ports.own import Sleep
 
 ValueT = TypeVar("ValueT")
@@ -46,6 +50,8 @@ class Persistence:
         return await call()
 
     def _pause_s(self, exc: AppError, attempt: int) -> float | None:
+        if isinstance(exc, QuotaExceededError):
+            return None
         if isinstance(exc, RateLimitedError) and exc.retry_at is not None:
             wait = exc.retry_at - self.clock()
             return max(wait.total_seconds(), 1.0) if wait <= _LONGEST_PAUSE else None

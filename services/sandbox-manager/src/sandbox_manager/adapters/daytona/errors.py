@@ -98,7 +98,7 @@ def translated(exc: sdk.DaytonaError) -> AppError:
     """The provider's own words are kept where a person can act on them."""
     kind = kind_of(exc)
     detail = _DETAILS.get(kind) or f"the sandbox provider answered: {exc.message[:300]}"
-    if issubclass(kind, RateLimitedError):
+    if kind is RateLimitedError:
         return kind(detail, retry_at=_retry_at(exc.headers, utc_now()))
     if kind is NotFoundError:
         return NotFoundError(detail, code=ErrorCode.FILE_NOT_FOUND)
