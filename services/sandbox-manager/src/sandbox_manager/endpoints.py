@@ -67,7 +67,7 @@ async def serve_pool(
         return out(await pool.delete(request.owner_id))
 
     async def remove_skill(request: wire.RemoveSkill) -> wire.Sandbox:
-        return out(await pool.remove_skill(request.owner_id, request.directory))
+        return out(await pool.remove_skill(request.owner_id, request.skill))
 
     await server.serve(wire.GET_SANDBOX, get_sandbox)
     await server.serve(wire.HEARTBEAT, heartbeat)

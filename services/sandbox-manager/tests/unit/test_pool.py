@@ -103,6 +103,17 @@ class TestRemoveSkill:
         assert (sandbox.skills, sandbox.holds) == ({}, {})
         assert world.inside.skills == {}
 
+    async def test_it_is_known_by_its_path_too_and_a_sleeping_sandbox_is_woken_for_it(
+        self, world: World
+    ) -> None:
+        await world.ready()
+        await world.pool.stop(world.owner)
+
+        sandbox = await world.pool.remove_skill(world.owner, PDF)
+
+        assert (sandbox.skills, world.inside.skills) == ({}, {})
+        assert world.provider.machines["box-1"].state == "started"
+
     async def test_one_that_is_not_there_is_said(self, world: World) -> None:
         await world.ready()
 

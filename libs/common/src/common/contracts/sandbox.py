@@ -261,8 +261,10 @@ class OwnerRequest(Request):
 
 
 class RemoveSkill(Request):
+    """`skill`: the path it is known by, `owner/repo/path`, or its directory in the sandbox."""
+
     owner_id: OwnerId
-    directory: str = Field(max_length=400)
+    skill: str = Field(max_length=400)
 
 
 class Trial(Message):

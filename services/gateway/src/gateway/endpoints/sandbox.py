@@ -46,5 +46,5 @@ async def delete(services: ServicesDep, owner_id: OwnerDep) -> Sandbox:
 async def remove_skill(
     services: ServicesDep, owner_id: OwnerDep, path: Annotated[str, Path(max_length=400)]
 ) -> Sandbox:
-    """Remove an installed skill by its directory."""
-    return await services.call(REMOVE_SKILL, RemoveSkill(owner_id=owner_id, directory=path))
+    """Remove an installed skill by its path, `owner/repo/path`, or its directory."""
+    return await services.call(REMOVE_SKILL, RemoveSkill(owner_id=owner_id, skill=path))

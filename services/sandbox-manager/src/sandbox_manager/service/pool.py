@@ -8,7 +8,7 @@ from common.clock import Clock
 from common.contracts.sandbox import SandboxState
 from common.errors import AppError, ErrorCode, NotFoundError
 
-from sandbox_manager.model.directory import slot
+from sandbox_manager.model.directory import skill_path, slot
 from sandbox_manager.model.idle import IdlePolicy
 from sandbox_manager.model.record import Right
 from sandbox_manager.model.sandbox import WHOLE_SLOT, Sandbox
@@ -90,11 +90,11 @@ class Pool:
         self.background.start(self.removal.run(owner_id))
         return sandbox
 
-    async def remove_skill(self, owner_id: str, directory: str) -> Sandbox:
+    async def remove_skill(self, owner_id: str, skill: str) -> Sandbox:
         """Take a skill's files out, waking the sandbox for it. Raises SandboxInUseError while a
         turn runs, SandboxBusyError while a launch does.
         """
-        _check_installed(await self._existing(owner_id), directory)
+        directory = _directory_of(await self._existing(owner_id), skill)
         async with reserved(self.sandboxes, owner_id, self.clock) as held:
             if held is not None:
                 sandbox = await self.care.woken(held.sandbox, held.right)
@@ -122,7 +122,11 @@ class Pool:
         return sandbox
 
 
-def _check_installed(sandbox: Sandbox, directory: str) -> None:
-    if sandbox.installed(directory) is None:
-        message = "no such skill in the sandbox"
-        raise NotFoundError(message, code=ErrorCode.SKILL_NOT_FOUND)
+def _directory_of(sandbox: Sandbox, skill: str) -> str:
+    """Of the installed skill that is known by this path, or lies in this directory."""
+    for installed in sandbox.skills.values():
+        one = installed.skill
+        if skill in (one.directory, skill_path(one.owner, one.repo, one.path)):
+            return one.directory
+    message = "no such skill in the sandbox"
+    raise NotFoundError(message, code=ErrorCode.SKILL_NOT_FOUND)

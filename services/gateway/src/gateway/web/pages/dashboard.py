@@ -59,6 +59,6 @@ async def delete(services: ServicesDep, owner_id: OwnerDep) -> Response:
 @router.post("/ui/sandbox/skills")
 async def remove_skill(request: Request, services: ServicesDep, owner_id: OwnerDep) -> Response:
     form = await form_of(request)
-    asked = RemoveSkill(owner_id=owner_id, directory=field(form, "directory"))
+    asked = RemoveSkill(owner_id=owner_id, skill=field(form, "directory"))
     await services.call(REMOVE_SKILL, asked)
     return see("/dashboard")
