@@ -137,7 +137,7 @@ ROUTES: list[tuple[str, str, Any, Any, Any, dict[str, Any], int]] = [
         None,
         sandbox.REMOVE_SKILL,
         SANDBOX,
-        {**O, "directory": "a--b--c"},
+        {**O, "skill": "a--b--c"},
         200,
     ),
     (
