@@ -36,6 +36,9 @@ async def serve_launches(server: RpcServer, launching: Launching) -> None:
     async def get_receipt(request: wire.GetLaunch) -> wire.Receipt:
         return await launching.receipt(request.owner_id, request.launch_id)
 
+    async def get_receipt_key(_: wire.GetReceiptKey) -> wire.ReceiptKey:
+        return wire.ReceiptKey(public_key=launching.receipts.public_key)
+
     async def list_trials(request: wire.OwnerRequest) -> wire.TrialList:
         trials = await launching.trials(request.owner_id)
         return wire.TrialList(trials=[trial_out(launch) for launch in trials])
@@ -45,6 +48,7 @@ async def serve_launches(server: RpcServer, launching: Launching) -> None:
     await server.serve(wire.CANCEL_LAUNCH, cancel_launch)
     await server.serve(wire.GET_LAUNCH_ENTRIES, get_entries)
     await server.serve(wire.GET_RECEIPT, get_receipt)
+    await server.serve(wire.GET_RECEIPT_KEY, get_receipt_key)
     await server.serve(wire.LIST_TRIALS, list_trials)
 
 

@@ -1,14 +1,16 @@
 """Receipts: signed, and verified by whoever has one and the deployment's public key."""
 
-import base64
-import json
+import contextlib
+import io
 import os
+import runpy
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from common.contracts.sandbox import Receipt
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sandbox_manager.adapters.signing import Ed25519Signer
 from sandbox_manager.service.receipts import Receipts, signed_text
 
@@ -17,12 +19,16 @@ PDF = "acme/tools/pdf"
 KEY = os.urandom(32)
 
 
-def verify(text: str) -> None:
-    """What anybody can do with a receipt as the API gives it."""
-    receipt = json.loads(text)
-    signature = base64.b64decode(receipt.pop("signature"))
-    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(receipt["signed_by"]))
-    key.verify(signature, json.dumps(receipt, sort_keys=True, separators=(",", ":")).encode())
+SCRIPT = Path(__file__).parents[4] / "examples/receipts/verify.py"
+
+
+def verify(text: str, key: str = Ed25519Signer(KEY).public_key) -> str:
+    """What anybody can do with a receipt as the API gives it, by the script that the docs show."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as told:
+        patch.setattr(sys, "stdin", io.StringIO(text))
+        patch.setattr(sys, "argv", [str(SCRIPT), key])
+        runpy.run_path(str(SCRIPT))
+    return told.getvalue()
 
 
 async def receipt(world: World) -> Receipt:
@@ -37,12 +43,14 @@ async def receipt(world: World) -> Receipt:
 
 class TestSignature:
     async def test_it_holds_for_the_json_as_given(self, world: World) -> None:
-        verify((await receipt(world)).model_dump_json())
+        made = await receipt(world)
+
+        assert verify(made.model_dump_json()) == f"genuine: {PDF} {made.skill.digest}\n"
 
     async def test_it_holds_after_the_store(self, world: World) -> None:
         made = await receipt(world)
 
-        verify(Receipt.model_validate(made.model_dump()).model_dump_json())
+        assert verify(Receipt.model_validate(made.model_dump()).model_dump_json())
 
     @pytest.mark.parametrize("field", ["model", "sandbox_id", "config_hash", "signed_by"])
     async def test_any_other_field_breaks_it(self, world: World, field: str) -> None:
@@ -51,6 +59,12 @@ class TestSignature:
 
         with pytest.raises(InvalidSignature):
             verify(changed.model_dump_json())
+
+    async def test_another_deployments_key_does_not_fit(self, world: World) -> None:
+        made = await receipt(world)
+
+        with pytest.raises(InvalidSignature):
+            verify(made.model_dump_json(), Ed25519Signer(os.urandom(32)).public_key)
 
     def test_the_same_sealing_key_is_the_same_signer(self) -> None:
         assert Ed25519Signer(KEY).public_key == Ed25519Signer(KEY).public_key

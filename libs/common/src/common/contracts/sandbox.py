@@ -228,6 +228,17 @@ class Receipt(Message):
     signature: str = ""
 
 
+class GetReceiptKey(Request):
+    """The key that this deployment signs receipts with."""
+
+
+class ReceiptKey(Message):
+    """Ed25519, base64: what `signed_by` says on every genuine receipt of this deployment."""
+
+    algorithm: Literal["ed25519"] = "ed25519"
+    public_key: str
+
+
 class InstalledSkill(Message):
     skill: LaunchSkill
     installed_at: datetime
@@ -445,6 +456,7 @@ GET_LAUNCH_ENTRIES = Rpc(
     "rpc.sandbox-manager.get_launch_entries.v1", GetLaunchEntries, LaunchEntries
 )
 GET_RECEIPT = Rpc("rpc.sandbox-manager.get_receipt.v1", GetLaunch, Receipt)
+GET_RECEIPT_KEY = Rpc("rpc.sandbox-manager.get_receipt_key.v1", GetReceiptKey, ReceiptKey)
 GET_SANDBOX = Rpc("rpc.sandbox-manager.get_sandbox.v1", OwnerRequest, Sandbox)
 HEARTBEAT = Rpc("rpc.sandbox-manager.heartbeat.v1", OwnerRequest, Sandbox)
 STOP_SANDBOX = Rpc("rpc.sandbox-manager.stop_sandbox.v1", OwnerRequest, Sandbox)

@@ -8,14 +8,17 @@ from common.contracts.sandbox import (
     GET_LAUNCH,
     GET_LAUNCH_ENTRIES,
     GET_RECEIPT,
+    GET_RECEIPT_KEY,
     LIST_TRIALS,
     START_LAUNCH,
     CancelLaunch,
     GetLaunch,
     GetLaunchEntries,
+    GetReceiptKey,
     Launch,
     OwnerRequest,
     Receipt,
+    ReceiptKey,
     StartLaunch,
     TrialList,
     launch_journal,
@@ -92,6 +95,12 @@ async def receipt(services: ServicesDep, owner_id: OwnerDep, launch_id: str) -> 
     """What exactly the launch put where."""
     request = GetLaunch(owner_id=owner_id, launch_id=launch_id)
     return await services.call(GET_RECEIPT, request)
+
+
+@router.get("/api/receipt-key")
+async def receipt_key(services: ServicesDep) -> ReceiptKey:
+    """The public key that every genuine receipt of this deployment is signed by."""
+    return await services.call(GET_RECEIPT_KEY, GetReceiptKey())
 
 
 @router.get("/api/launches/{launch_id}/events", response_class=Response)

@@ -15,6 +15,10 @@ from sandbox_manager.service.configuring import Wanted
 class Receipts:
     signer: Signer
 
+    @property
+    def public_key(self) -> str:
+        return self.signer.public_key
+
     def of(self, launch: Launch, sandbox: Sandbox, wanted: Wanted) -> Receipt:
         installed = sandbox.installed(launch.skill.directory)
         receipt = Receipt(
@@ -30,7 +34,7 @@ class Receipts:
             config_hash=wanted.config_hash,
             variables=[variable.name for variable in wanted.variables.given],
             report_digest=launch.report_digest,
-            signed_by=self.signer.public_key,
+            signed_by=self.public_key,
         )
         return receipt.model_copy(update={"signature": self.signer.sign(signed_text(receipt))})
 
