@@ -91,8 +91,8 @@ test-integration: $(READY) ## Against the real NATS, the real store, the real He
 e2e: $(READY) ## Boot the whole platform and try a skill end to end
 	@$(BIN)/pytest -rs tests/e2e $(SELECT)
 
-chaos: $(READY) ## Kill sandbox-manager before and after every step of a launch; writes bench/results/chaos.json
-	@$(BIN)/python services/sandbox-manager/tests/chaos/killed.py bench/results/chaos.json
+chaos: $(READY) ## Kill and cut off everything around a launch, case by case; writes bench/results/chaos.json [K=words]
+	@cd services/sandbox-manager/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --write $(CURDIR)/bench/results/chaos.json
 
 bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/latest.json
 	@$(BIN)/python -m bench

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from common import mongo
@@ -81,26 +82,31 @@ async def rounds(uri: str, count: int) -> tuple[list[int], float]:
     return winners, took
 
 
-async def measure(count: int) -> int:
+@dataclass(frozen=True)
+class Measured:
+    """`winners`: how many callers got the lock, round by round."""
+
+    callers: int
+    winners: list[int]
+    asked_per_second: int
+
+
+async def measure(count: int) -> Measured:
     with tempfile.TemporaryDirectory(prefix="locks-") as folder:
         async with mongo_server(Path(folder)) as uri:
             await rounds(uri, 1)
             winners, took = await rounds(uri, count)
-    result = {
-        "rounds": count,
-        "callers": PROCESSES * CALLERS,
-        "winners_each": sorted(set(winners)),
-        "acquisitions_per_second": round(count * PROCESSES * CALLERS / took),
-    }
-    sys.stdout.write(f"{json.dumps(result)}\n")
-    return 0 if set(winners) == {1} else 1
+    asked = count * PROCESSES * CALLERS
+    return Measured(PROCESSES * CALLERS, winners, round(asked / took))
 
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["worker"]:
         asyncio.run(worker(arguments[1]))
         return 0
-    return asyncio.run(measure(int(arguments[0]) if arguments else 20))
+    measured = asyncio.run(measure(int(arguments[0]) if arguments else 20))
+    sys.stdout.write(f"{json.dumps(asdict(measured))}\n")
+    return 0 if set(measured.winners) == {1} else 1
 
 
 if __name__ == "__main__":
