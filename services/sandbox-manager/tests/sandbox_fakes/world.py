@@ -47,6 +47,7 @@ from sandbox_manager.service.moving import Moving
 from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.readying import Readying
 from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.removing import Removal
@@ -176,12 +177,13 @@ class World:
             sandboxes=self.sandboxes,
             inside=self.inside,
             preparation=self.preparation,
-            configs=configs,
             care=care,
+            readying=Readying(
+                self.sandboxes, self.preparation, configs, care, self.clock, self.sleep
+            ),
             pool=self.pool,
             most_leases=3,
             clock=self.clock,
-            sleep=self.sleep,
         )
         self.overdue = Overdue("second", self.launches, self.sandboxes, self.removal, self.clock)
         self.takeover = Takeover(

@@ -28,6 +28,7 @@ from sandbox_manager.service.moving import Moving
 from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.readying import Readying
 from sandbox_manager.service.receipts import Receipts
 from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.removing import Removal
@@ -182,8 +183,10 @@ def parts_of(
             sandboxes=stores.sandboxes,
             inside=adapters.inside,
             preparation=shared.preparation,
-            configs=shared.configs,
             care=shared.care,
+            readying=Readying(
+                stores.sandboxes, shared.preparation, shared.configs, shared.care, utc_now
+            ),
             pool=pool,
             most_leases=settings.most_turns,
             clock=utc_now,

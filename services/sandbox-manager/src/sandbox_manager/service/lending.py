@@ -1,13 +1,10 @@
 """Lending the agent: its endpoint and a use-lease, given in one step.
 
-While a use-lease is live nobody stops, deletes or restarts. A sandbox that sleeps is woken for it,
-an agent that died is started again, and a config that waits is given to it before the lease, never
-during another one.
+While a use-lease is live nobody stops, deletes or restarts. Before it, `Readying` does what is due:
+a sandbox that sleeps is woken, an agent that died is started again, a config that waits is given to
+it, never during another lease.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,7 +15,6 @@ from common.errors import (
     ConflictError,
     ErrorCode,
     GoneError,
-    NotFoundError,
     UnauthenticatedError,
 )
 from common.ids import new_id
@@ -26,27 +22,21 @@ from common.ids import new_id
 from sandbox_manager.errors import (
     InstallFailedError,
     QuotaExceededError,
-    SandboxBusyError,
     SandboxStoppedError,
 )
 from sandbox_manager.model.config import WORK_ROOT
 from sandbox_manager.model.directory import SKILLS_ROOT
 from sandbox_manager.model.plan import AGENT_PORT, RAW_PORT
 from sandbox_manager.model.record import ModelChoice, Right, UseLease
-from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox
+from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.inside import Inside
-from sandbox_manager.ports.own import Sleep
 from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.caring import AgentCare
-from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
+from sandbox_manager.service.readying import RETRY, Readying
 
 USE_TTL = timedelta(seconds=60)
-_HOLD_TTL = timedelta(seconds=90)
-_BUSY_WAIT = timedelta(seconds=20)
-_POLL_S = 0.2
-_RETRY = timedelta(seconds=10)
 _KEPT_WORKSPACES = 500
 _STAGED = (
     "New settings wait for the answer in another tab to end; this turn still has the earlier ones."
@@ -72,16 +62,15 @@ class Lending:
     sandboxes: Sandboxes
     inside: Inside
     preparation: Preparation
-    configs: Configs
     care: AgentCare
+    readying: Readying
     pool: Pool
     most_leases: int
     clock: Clock
-    sleep: Sleep = asyncio.sleep
 
     async def acquire(self, request: AcquireAgent) -> LentAgent:
         """Raises SANDBOX_NOT_FOUND or LAUNCH_NOT_READY where a new launch is needed."""
-        sandbox = await self._running(request.owner_id)
+        sandbox = await self.readying.run(request.owner_id)
         lease, sandbox = await self._granted(sandbox, request)
         try:
             await self._prepare(sandbox, request)
@@ -102,10 +91,10 @@ class Lending:
 
     async def acquire_raw(self, owner_id: str) -> tuple[UseLease, str, str]:
         """A use-lease, the address and the key of Hermes' API server, started on demand."""
-        sandbox = await self._running(owner_id)
+        sandbox = await self.readying.run(owner_id)
         sandbox = await self.care.signed(sandbox, RAW_PORT)
         if not await self.preparation.is_raw_up(sandbox):
-            async with self._agent_slot(owner_id) as right:
+            async with self.readying.agent_slot(owner_id) as right:
                 sandbox = await self._raw_started(owner_id, right)
         lease, sandbox = await self._granted(sandbox)
         url = self.preparation.url(sandbox, RAW_PORT)
@@ -135,42 +124,6 @@ class Lending:
             raise UnauthenticatedError(message, code=ErrorCode.TOKEN_INVALID)
         return sandbox
 
-    async def _running(self, owner_id: str) -> Sandbox:
-        """The owner's sandbox, running, its agent answering at a fresh address, nothing due."""
-        try:
-            return await self._made_running(owner_id)
-        except SandboxStoppedError:
-            # Stopped behind our back, which the record says by now: this time it is woken.
-            return await self._made_running(owner_id)
-
-    async def _made_running(self, owner_id: str) -> Sandbox:
-        facts, sandbox = await asyncio.gather(
-            self.configs.facts(owner_id), self.sandboxes.get(owner_id)
-        )
-        if sandbox.state is SandboxState.STOPPED:
-            sandbox = await self._in_agent_slot(owner_id, self._woken)
-        if sandbox.state is not SandboxState.ACTIVE:
-            raise _not_there(sandbox)
-        wanted = self.configs.wanted_now(facts, sandbox)
-        if sandbox.config_hash != wanted.config_hash or sandbox.staged_hash is not None:
-            sandbox = await self._up_to_date(sandbox, wanted)
-        sandbox = await self.care.signed(sandbox, AGENT_PORT)
-        if not await self.preparation.is_agent_up(sandbox):
-            sandbox = await self._in_agent_slot(owner_id, self._revived)
-        return sandbox
-
-    async def _up_to_date(self, sandbox: Sandbox, wanted: Wanted) -> Sandbox:
-        """With the config that waited. Where an answer in another tab takes long, this turn goes
-        on with the config that the agent has.
-        """
-        try:
-            return await self._in_agent_slot(sandbox.owner_id, self._configured, alone=True)
-        except SandboxBusyError:
-            staged = await self.sandboxes.apply(
-                sandbox.owner_id, lambda record: record.staged(wanted.config_hash)
-            )
-            return staged or sandbox
-
     async def _granted(
         self, sandbox: Sandbox, request: AcquireAgent | None = None
     ) -> tuple[UseLease, Sandbox]:
@@ -181,7 +134,7 @@ class Lending:
             if len(record.live_leases(now)) >= self.most_leases:
                 raise QuotaExceededError(
                     f"at most {self.most_leases} turns of one owner run at once",
-                    retry_at=now + _RETRY,
+                    retry_at=now + RETRY,
                 )
             if record.create_id != sandbox.create_id:
                 message = "the sandbox is another one now"
@@ -196,19 +149,10 @@ class Lending:
             session_id=request.session_id if request is not None else None,
             turn_id=request.turn_id if request is not None else None,
         )
-        granted = await self._while_busy(lambda: self.sandboxes.apply(sandbox.owner_id, grant))
+        granted = await self.readying.while_busy(
+            lambda: self.sandboxes.apply(sandbox.owner_id, grant)
+        )
         return lease, granted or sandbox
-
-    async def _while_busy(self, call: Callable[[], Awaitable[Sandbox | None]]) -> Sandbox | None:
-        """New turns are held while the sandbox is being changed, for a bounded time."""
-        deadline = self.clock() + _BUSY_WAIT
-        while True:
-            try:
-                return await call()
-            except SandboxBusyError:
-                if self.clock() >= deadline:
-                    raise
-            await self.sleep(_POLL_S)
 
     async def _prepare(self, sandbox: Sandbox, request: AcquireAgent) -> None:
         """A workspace for the session, and the skill's bytes compared, where that is due."""
@@ -233,71 +177,6 @@ class Lending:
                     workspaces=(*record.workspaces, request.session_id)[-_KEPT_WORKSPACES:]
                 ),
             )
-
-    async def _in_agent_slot(
-        self,
-        owner_id: str,
-        work: Callable[[str, Right], Awaitable[Sandbox]],
-        *,
-        alone: bool = False,
-    ) -> Sandbox:
-        async with self._agent_slot(owner_id, alone=alone) as right:
-            return await work(owner_id, right)
-
-    @asynccontextmanager
-    async def _agent_slot(self, owner_id: str, *, alone: bool = False) -> AsyncIterator[Right]:
-        """Change what belongs to the agent; waits for a bounded time while another does, or with
-        `alone` while a turn runs.
-        """
-        right = Right(holder=new_id("use"), token=1)
-
-        def hold(record: Sandbox) -> Sandbox:
-            now = self.clock()
-            held = record.held(AGENT_SLOT, right, now=now, until=now + _HOLD_TTL, alone=alone)
-            if held is None:
-                message = "the sandbox is busy with another conversation or launch"
-                raise SandboxBusyError(
-                    message,
-                    retry_at=now + _RETRY,
-                )
-            return held
-
-        await self._while_busy(lambda: self.sandboxes.apply(owner_id, hold))
-        try:
-            yield right
-        finally:
-            await asyncio.shield(
-                self.sandboxes.apply(owner_id, lambda record: record.released(right))
-            )
-
-    async def _woken(self, owner_id: str, right: Right) -> Sandbox:
-        sandbox = await self.care.woken(await self.sandboxes.get(owner_id), right)
-        if await self.preparation.is_agent_up(sandbox):
-            return sandbox
-        return await self._restarted(owner_id, right)
-
-    async def _revived(self, owner_id: str, right: Right) -> Sandbox:
-        """Another may have done it while this one waited."""
-        sandbox = await self.sandboxes.get(owner_id)
-        if await self.preparation.is_agent_up(sandbox):
-            return sandbox
-        await self.care.check_dead(sandbox)
-        return await self._restarted(owner_id, right)
-
-    async def _restarted(self, owner_id: str, right: Right) -> Sandbox:
-        sandbox, wanted = await self._wanted(owner_id)
-        return await self.care.restarted(sandbox, right, wanted)
-
-    async def _configured(self, owner_id: str, right: Right) -> Sandbox:
-        """Another turn may have done it while this one waited."""
-        sandbox, wanted = await self._wanted(owner_id)
-        if sandbox.config_hash != wanted.config_hash:
-            return await self.care.configured(sandbox, right, wanted)
-        return await self.care.under_slot(sandbox, right, {"staged_hash": None})
-
-    async def _wanted(self, owner_id: str) -> tuple[Sandbox, Wanted]:
-        sandbox = await self.sandboxes.get(owner_id)
-        return sandbox, self.configs.wanted_now(await self.configs.facts(owner_id), sandbox)
 
     async def _raw_started(self, owner_id: str, right: Right) -> Sandbox:
         sandbox = await self.sandboxes.get(owner_id)
@@ -331,12 +210,3 @@ def _forgotten(record: Sandbox, request: AcquireAgent) -> Sandbox | None:
         if installed.skill.directory != request.skill_directory
     }
     return record.with_changes(skills=skills) if len(skills) < len(record.skills) else None
-
-
-def _not_there(sandbox: Sandbox) -> AppError:
-    if sandbox.state is SandboxState.CREATING:
-        return SandboxStoppedError("the sandbox is still being made")
-    return NotFoundError(
-        "there is no sandbox (any more); launch the skill again",
-        code=ErrorCode.SANDBOX_NOT_FOUND,
-    )

@@ -1,0 +1,161 @@
+"""Making an owner's sandbox ready for a turn: running, its agent answering, nothing left to do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common.clock import Clock
+from common.contracts.sandbox import SandboxState
+from common.errors import AppError, ErrorCode, NotFoundError
+from common.ids import new_id
+
+from sandbox_manager.errors import SandboxBusyError, SandboxStoppedError
+from sandbox_manager.model.plan import AGENT_PORT
+from sandbox_manager.model.record import Right
+from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox
+from sandbox_manager.ports.own import Sleep
+from sandbox_manager.ports.stores import Sandboxes
+from sandbox_manager.service.caring import AgentCare
+from sandbox_manager.service.configuring import Configs, Wanted
+from sandbox_manager.service.preparing import Preparation
+
+RETRY = timedelta(seconds=10)
+_HOLD_TTL = timedelta(seconds=90)
+_BUSY_WAIT = timedelta(seconds=20)
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Readying:
+    sandboxes: Sandboxes
+    preparation: Preparation
+    configs: Configs
+    care: AgentCare
+    clock: Clock
+    sleep: Sleep = asyncio.sleep
+
+    async def run(self, owner_id: str) -> Sandbox:
+        """The owner's sandbox, running, its agent answering at a fresh address, nothing due.
+
+        Raises SANDBOX_NOT_FOUND where a launch is needed, SandboxBusyError, AgentLostError.
+        """
+        try:
+            return await self._made_running(owner_id)
+        except SandboxStoppedError:
+            # Stopped behind our back, which the record says by now: this time it is woken.
+            return await self._made_running(owner_id)
+
+    async def _made_running(self, owner_id: str) -> Sandbox:
+        facts, sandbox = await asyncio.gather(
+            self.configs.facts(owner_id), self.sandboxes.get(owner_id)
+        )
+        if sandbox.state is SandboxState.STOPPED:
+            sandbox = await self._in_agent_slot(owner_id, self._woken)
+        if sandbox.state is not SandboxState.ACTIVE:
+            raise _not_there(sandbox)
+        wanted = self.configs.wanted_now(facts, sandbox)
+        if sandbox.config_hash != wanted.config_hash or sandbox.staged_hash is not None:
+            sandbox = await self._up_to_date(sandbox, wanted)
+        sandbox = await self.care.signed(sandbox, AGENT_PORT)
+        if not await self.preparation.is_agent_up(sandbox):
+            sandbox = await self._in_agent_slot(owner_id, self._revived)
+        return sandbox
+
+    async def _up_to_date(self, sandbox: Sandbox, wanted: Wanted) -> Sandbox:
+        """With the config that waited. Where an answer in another tab takes long, this turn goes
+        on with the config that the agent has.
+        """
+        try:
+            return await self._in_agent_slot(sandbox.owner_id, self._configured, alone=True)
+        except SandboxBusyError:
+            staged = await self.sandboxes.apply(
+                sandbox.owner_id, lambda record: record.staged(wanted.config_hash)
+            )
+            return staged or sandbox
+
+    async def while_busy(self, call: Callable[[], Awaitable[Sandbox | None]]) -> Sandbox | None:
+        """New turns are held while the sandbox is being changed, for a bounded time."""
+        deadline = self.clock() + _BUSY_WAIT
+        while True:
+            try:
+                return await call()
+            except SandboxBusyError:
+                if self.clock() >= deadline:
+                    raise
+            await self.sleep(_POLL_S)
+
+    async def _in_agent_slot(
+        self,
+        owner_id: str,
+        work: Callable[[str, Right], Awaitable[Sandbox]],
+        *,
+        alone: bool = False,
+    ) -> Sandbox:
+        async with self.agent_slot(owner_id, alone=alone) as right:
+            return await work(owner_id, right)
+
+    @asynccontextmanager
+    async def agent_slot(self, owner_id: str, *, alone: bool = False) -> AsyncIterator[Right]:
+        """Change what belongs to the agent; waits for a bounded time while another does, or with
+        `alone` while a turn runs.
+        """
+        right = Right(holder=new_id("use"), token=1)
+
+        def hold(record: Sandbox) -> Sandbox:
+            now = self.clock()
+            held = record.held(AGENT_SLOT, right, now=now, until=now + _HOLD_TTL, alone=alone)
+            if held is None:
+                message = "the sandbox is busy with another conversation or launch"
+                raise SandboxBusyError(
+                    message,
+                    retry_at=now + RETRY,
+                )
+            return held
+
+        await self.while_busy(lambda: self.sandboxes.apply(owner_id, hold))
+        try:
+            yield right
+        finally:
+            await asyncio.shield(
+                self.sandboxes.apply(owner_id, lambda record: record.released(right))
+            )
+
+    async def _woken(self, owner_id: str, right: Right) -> Sandbox:
+        sandbox = await self.care.woken(await self.sandboxes.get(owner_id), right)
+        if await self.preparation.is_agent_up(sandbox):
+            return sandbox
+        return await self._restarted(owner_id, right)
+
+    async def _revived(self, owner_id: str, right: Right) -> Sandbox:
+        """Another may have done it while this one waited."""
+        sandbox = await self.sandboxes.get(owner_id)
+        if await self.preparation.is_agent_up(sandbox):
+            return sandbox
+        await self.care.check_dead(sandbox)
+        return await self._restarted(owner_id, right)
+
+    async def _restarted(self, owner_id: str, right: Right) -> Sandbox:
+        sandbox, wanted = await self._wanted(owner_id)
+        return await self.care.restarted(sandbox, right, wanted)
+
+    async def _configured(self, owner_id: str, right: Right) -> Sandbox:
+        """Another turn may have done it while this one waited."""
+        sandbox, wanted = await self._wanted(owner_id)
+        if sandbox.config_hash != wanted.config_hash:
+            return await self.care.configured(sandbox, right, wanted)
+        return await self.care.under_slot(sandbox, right, {"staged_hash": None})
+
+    async def _wanted(self, owner_id: str) -> tuple[Sandbox, Wanted]:
+        sandbox = await self.sandboxes.get(owner_id)
+        return sandbox, self.configs.wanted_now(await self.configs.facts(owner_id), sandbox)
+
+
+def _not_there(sandbox: Sandbox) -> AppError:
+    if sandbox.state is SandboxState.CREATING:
+        return SandboxStoppedError("the sandbox is still being made")
+    return NotFoundError(
+        "there is no sandbox (any more); launch the skill again",
+        code=ErrorCode.SANDBOX_NOT_FOUND,
+    )
