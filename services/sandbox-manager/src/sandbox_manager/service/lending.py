@@ -1,8 +1,8 @@
 """Lending the agent: its endpoint and a use-lease, given in one step.
 
-While a use-lease is live nobody stops, deletes or restarts. Before it, `Readying` does what is due:
-a sandbox that sleeps is woken, an agent that died is started again, a config that waits is given to
-it, never during another lease.
+While a use-lease is live nobody stops, deletes or restarts. Before it, `Readying` does what is
+due: a sandbox that sleeps is woken, an agent that died is started again, a config that waits is
+given to it, never during another lease.
 """
 
 from dataclasses import dataclass
