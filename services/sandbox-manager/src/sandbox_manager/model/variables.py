@@ -1,83 +1,24 @@
 """Which variables go into a sandbox, and under which names.
 
-A skill asks for variables by name; a name that could change how the agent itself runs is refused.
+A skill asks for variables by name; a name that nobody may set (`common.variables`) is refused.
 Hermes hides provider and tool keys from the commands it runs, so each variable is also given under
 the prefix that reaches commands; the names of model providers only so, or the agent would take
 them for its own.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from common.contracts.sandbox import LaunchSkill
 from common.providers import PROVIDERS
+from common.variables import is_refused
 
 from sandbox_manager.model.directory import skill_path
 from sandbox_manager.model.record import Variable
 
 COMMANDS_PREFIX = "_HERMES_FORCE_"
 
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")
-_REFUSED_NAMES = frozenset(
-    [
-        "ALL_PROXY",
-        "BASHOPTS",
-        "BASH_ENV",
-        "CDPATH",
-        "CURL_CA_BUNDLE",
-        "ENV",
-        "GCONV_PATH",
-        "GLOBIGNORE",
-        "HISTFILE",
-        "HOME",
-        "HOSTALIASES",
-        "HTTPS_PROXY",
-        "HTTP_PROXY",
-        "IFS",
-        "JAVA_TOOL_OPTIONS",
-        "LOGNAME",
-        "MAIL",
-        "NO_PROXY",
-        "NODE_OPTIONS",
-        "NODE_PATH",
-        "OLDPWD",
-        "OPENAI_API_BASE",
-        "OPENAI_BASE_URL",
-        "PATH",
-        "PROMPT_COMMAND",
-        "PS1",
-        "PS4",
-        "PWD",
-        "REQUESTS_CA_BUNDLE",
-        "RUBYLIB",
-        "RUBYOPT",
-        "SHELL",
-        "SHELLOPTS",
-        "SSL_CERT_DIR",
-        "SSL_CERT_FILE",
-        "TMPDIR",
-        "USER",
-        "VIRTUAL_ENV",
-        "ZDOTDIR",
-    ]
-)
-_REFUSED_PREFIXES = (
-    "API_SERVER_",
-    "BASH_FUNC_",
-    "DYLD_",
-    "GATEWAY_",
-    "GIT_",
-    "HERMES_",
-    "LD_",
-    "PERL5",
-    "PIP_",
-    "PYTHON",
-    "TERMINAL_",
-    "UV_",
-    "_HERMES_",
-)
 _AGENTS_OWN = frozenset(
     {provider.key_name for provider in PROVIDERS.values() if provider.key_name}
     | {"ANTHROPIC_TOKEN", "DEEPSEEK_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY", "MISTRAL_API_KEY"}
@@ -103,13 +44,6 @@ class Choice:
     given: tuple[StoredVariable, ...] = ()
     missing: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
-
-
-def is_refused(name: str) -> bool:
-    """Names that decide where programs are found, what they load or how Hermes runs."""
-    upper = name.upper()
-    is_odd = _NAME.fullmatch(name) is None
-    return is_odd or upper in _REFUSED_NAMES or upper.startswith(_REFUSED_PREFIXES)
 
 
 def choose(
