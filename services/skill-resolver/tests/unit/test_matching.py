@@ -60,6 +60,48 @@ class TestByName:
 
         assert ask(files, asked).directory == "skills/pdf"
 
+    @pytest.mark.parametrize("asked", ["pdf", "React-Native", "reactnative", "react-native"])
+    def test_a_name_with_colons_has_its_slug_and_its_installed_form(
+        self, ask: Ask, md: Md, asked: str
+    ) -> None:
+        files = {"skills/a/SKILL.md": md("react::native"), "skills/pdf/SKILL.md": md("x:pdf")}
+
+        assert ask(files, asked).directory == f"skills/{'pdf' if asked == 'pdf' else 'a'}"
+
+    def test_a_directory_goes_before_the_installed_form_of_another_name(
+        self, ask: Ask, md: Md
+    ) -> None:
+        files = {"skills/x/SKILL.md": md("a::b"), "skills/a-b/SKILL.md": md("other")}
+
+        assert ask(files, "a-b").directory == "skills/a-b"
+
+    def test_a_link_to_a_skill_is_another_name_of_its_directory(self, ask: Ask, md: Md) -> None:
+        files = {
+            "shared/real/SKILL.md": md("shown"),
+            "skills/linked": ("link", "../shared/real"),
+            "skills/x/SKILL.md": md("x"),
+        }
+
+        assert ask(files, "linked").directory == "shared/real"
+        assert ask(files, "skills/linked").directory == "shared/real"
+
+    def test_the_directory_of_a_skill_at_the_root_is_called_like_the_repository(
+        self, ask: Ask, md: Md
+    ) -> None:
+        files = {"SKILL.md": md("shown"), "skills/x/SKILL.md": md("x")}
+
+        assert ask(files, "tools").directory == ""
+
+    def test_a_whole_skill_goes_before_a_part_or_a_broken_one(self, ask: Ask, md: Md) -> None:
+        files = {
+            "skills/a/SKILL.md": md("a"),
+            "skills/a/more/b/SKILL.md": md("b"),
+            "skills/c/SKILL.md": "---\nname: b\n---\n",
+            "other/b/SKILL.md": md("c"),
+        }
+
+        assert ask(files, "b").directory == "other/b"
+
     @pytest.mark.parametrize("asked", ["design", "front", "frontend", "my-frontend-design", "pd"])
     def test_words_are_never_trimmed(self, ask: Ask, md: Md, asked: str) -> None:
         files = {
@@ -106,6 +148,15 @@ class TestByName:
 
         with pytest.raises(SkillNotFoundError):
             ask(files, "hit")
+
+    def test_what_was_built_is_one_where_a_manifest_declares_it(self, ask: Ask, md: Md) -> None:
+        manifest = '{"plugins": [{"source": "./plugins/build"}]}'
+        files = {
+            ".claude-plugin/marketplace.json": manifest,
+            "plugins/build/skills/hit/SKILL.md": md("hit"),
+        }
+
+        assert ask(files, "hit").directory == "plugins/build/skills/hit"
 
     def test_a_skill_called_build_is_one(self, ask: Ask, md: Md) -> None:
         assert ask({"skills/build/SKILL.md": md("build")}, "build").directory == "skills/build"
@@ -159,13 +210,99 @@ class TestCopies:
         assert ask(files, "x").directory == "other/deep/er/x"
 
 
+class TestByWords:
+    """owner/repo/a/b."""
+
+    @pytest.fixture
+    def files(self, md: Md) -> dict[str, object]:
+        return {
+            "skills/office/pdf/SKILL.md": md("pdf"),
+            "skills/office/forms/SKILL.md": md("acme-forms"),
+            "plugins/review/skills/lint/SKILL.md": md("lint"),
+            "plugins/review/skills/lint/references/old/SKILL.md": md("old"),
+            "plugins/format/skills/lint/SKILL.md": md("lint"),
+            "components/skills/web/deep/chart/SKILL.md": md("chart"),
+        }
+
+    @pytest.mark.parametrize(
+        ("asked", "directory"),
+        [
+            ("skills/office/pdf", "skills/office/pdf"),
+            ("skills/office/pdf/SKILL.md", "skills/office/pdf"),
+            ("office/pdf", "skills/office/pdf"),
+            ("Office/PDF", "skills/office/pdf"),
+            ("office/acme-forms", "skills/office/forms"),
+            ("skills/office/acme-forms", "skills/office/forms"),
+            ("skills/acme-forms", "skills/office/forms"),
+            ("review/lint", "plugins/review/skills/lint"),
+            ("format/lint", "plugins/format/skills/lint"),
+            ("skills/lint", "plugins/format/skills/lint"),
+            ("web/chart", "components/skills/web/deep/chart"),
+            ("components/chart", "components/skills/web/deep/chart"),
+        ],
+    )
+    def test_a_path_the_end_of_one_or_a_category(
+        self, ask: Ask, files: dict[str, object], asked: str, directory: str
+    ) -> None:
+        assert ask(files, asked).directory == directory
+
+    @pytest.mark.parametrize(
+        "asked", ["pdf/office", "nope/pdf", "office/nope", "skills/office/pdf/nope", "docs/pdf"]
+    )
+    def test_what_lies_elsewhere_is_not_meant(
+        self, ask: Ask, files: dict[str, object], asked: str
+    ) -> None:
+        with pytest.raises(SkillNotFoundError):
+            ask({**files, "docs/readme.md": "x"}, asked)
+
+    def test_a_directory_of_several_is_ambiguous(self, ask: Ask, files: dict[str, object]) -> None:
+        with pytest.raises(SkillAmbiguousError):
+            ask(files, "skills/office")
+
+    def test_a_name_with_slashes(self, ask: Ask, md: Md) -> None:
+        files = {"skills/x/SKILL.md": md("a/b/c"), "skills/y/SKILL.md": md("y")}
+
+        assert ask(files, "a/b/c").directory == "skills/x"
+
+
+class TestInAPart:
+    """A skill by its name in a part of the repository: a command with a path and `--skill`."""
+
+    @pytest.fixture
+    def files(self, md: Md) -> dict[str, object]:
+        return {
+            "skills/pdf/SKILL.md": md("pdf"),
+            "packs/a/skills/pdf/SKILL.md": md("pdf"),
+            "packs/a/skills/docx/SKILL.md": md("docx"),
+            "README.md": "x",
+        }
+
+    def test_the_part_decides_between_copies(self, ask: Ask, files: dict[str, object]) -> None:
+        assert ask(files, "pdf").directory == "skills/pdf"
+        assert ask(files, "pdf", path="packs").directory == "packs/a/skills/pdf"
+        assert ask(files, "skills/docx", path="packs/a").directory == "packs/a/skills/docx"
+
+    @pytest.mark.parametrize("path", ["docs", "README.md", "packs/b"])
+    def test_a_part_that_is_none_is_refused(
+        self, ask: Ask, files: dict[str, object], path: str
+    ) -> None:
+        with pytest.raises(SkillNotFoundError):
+            ask(files, "pdf", path=path)
+
+    def test_outside_of_the_part_nothing_is_found(
+        self, ask: Ask, files: dict[str, object]
+    ) -> None:
+        with pytest.raises(SkillNotFoundError):
+            ask(files, "docx", path="skills")
+
+
 class TestByPath:
     FILES = ("skills/pdf/SKILL.md", "skills/pdf/scripts/run.py", "skills/docx/SKILL.md")
 
     def files(self, md: Md) -> dict[str, object]:
         return {**{path: md(path.split("/")[1]) for path in self.FILES}, "README.md": "r"}
 
-    @pytest.mark.parametrize("path", ["skills/pdf", "skills/pdf/SKILL.md"])
+    @pytest.mark.parametrize("path", ["skills/pdf", "skills/pdf/SKILL.md", "skills/pdf/skill.md"])
     def test_a_path_decides(self, ask: Ask, md: Md, path: str) -> None:
         assert ask(self.files(md), path=path).directory == "skills/pdf"
 
@@ -258,6 +395,45 @@ class TestListing:
         skills = Matcher(make_tree(files), SkillRef("acme", "tools")).skills
 
         assert [skill.name for skill in skills if skill.is_listed] == ["shown", "own"]
+
+    def test_a_manifest_says_that_a_part_stands_for_itself(
+        self, make_tree: Callable[..., Tree], md: Md
+    ) -> None:
+        files = {
+            "plug/SKILL.md": md("plug"),
+            "plug/skills/inner/SKILL.md": md("inner"),
+            "plug/notes/inner2/SKILL.md": md("inner2"),
+            ".claude-plugin/marketplace.json": '{"plugins": [{"source": "./plug"}]}',
+        }
+        skills = Matcher(make_tree(files), SkillRef("acme", "tools")).skills
+
+        assert [skill.name for skill in skills if skill.is_listed] == ["inner", "plug"]
+
+    @pytest.mark.parametrize(
+        ("manifest", "directories"),
+        [
+            ('{"plugins": [{"source": "./a"}]}', ["a/skills/x"]),
+            ('{"plugins": [{"source": "a"}]}', ["a/skills/x"]),
+            ('{"plugins": [{"skills": ["./a/own/x"]}]}', ["a/own/x"]),
+            ('{"plugins": [{"source": "./a", "skills": ["./own"]}]}', ["a/skills/x", "a/own/x"]),
+            (
+                '{"metadata": {"pluginRoot": "./a"}, "plugins": [{"source": "./b"}]}',
+                ["a/b/skills/x"],
+            ),
+            ('{"plugins": [{"source": {"repo": "x/y"}, "skills": ["./a/own/x"]}]}', []),
+            ('{"plugins": [{"source": "./../a"}, {"skills": ["/a/own/x", "../x"]}]}', []),
+        ],
+    )
+    def test_declared_ones_go_before_shallower_ones(
+        self, make_tree: Callable[..., Tree], md: Md, manifest: str, directories: list[str]
+    ) -> None:
+        places = ["a/skills/x", "a/own/x", "a/b/skills/x", "x"]
+        files = {f"{place}/SKILL.md": md("x") for place in places}
+        tree = make_tree({**files, ".claude-plugin/marketplace.json": manifest})
+
+        order = [skill.directory for skill in Matcher(tree, SkillRef("o", "r")).skills]
+
+        assert set(order[: order.index("x")]) == set(directories)
 
     @pytest.mark.parametrize(
         "manifest", ["[]", "{", '{"plugins": 3}', '{"plugins": [{"skills": 7}]}', "[" * 9000]

@@ -36,6 +36,8 @@ class TestAccepted:
             ("acme/tools/Name With Spaces", named("Name With Spaces")),
             ("acme/tools/ns:name", named("ns:name")),
             ("acme/tools@pdf", named("pdf")),
+            ("acme/tools@pdf#dev", named("pdf", "dev")),
+            ("acme/tools@office/pdf", named("office/pdf")),
             ("acme/tools#dev", named(ref="dev")),
             ("acme/tools#feature/x", named(ref="feature/x")),
             ("acme/tools#dev@pdf", named("pdf", "dev")),
@@ -44,15 +46,26 @@ class TestAccepted:
             (f"acme/tools/pdf@{SHA}", named("pdf", SHA)),
             (f"acme/tools@{SHA}", named(ref=SHA)),
             ("acme/tools.git", named()),
+            ("github:acme/tools/pdf", named("pdf")),
+            ("github:acme/tools#dev@pdf", named("pdf", "dev")),
             ("github:acme/tools", named()),
             ("git@github.com:acme/tools.git", named()),
             ("ssh://git@github.com/acme/tools.git", named()),
             ("skills.sh/acme/tools/pdf", named("pdf")),
             ("http://www.skills.sh/ACME/tools/pdf?ref=x#top", named("pdf")),
+            ("HTTPS://SKILLS.SH/Acme/Tools/pdf/", named("pdf")),
+            ("//skills.sh/acme/tools/pdf", named("pdf")),
+            ("https://skills.sh/acme/tools/stitch::pdf", named("stitch::pdf")),
+            ("https://skills.sh/acme/tools/pdf/security", named("pdf")),
             ("https://skills.sh/acme/tools/pdf/security/socket", named("pdf")),
             ("https://skills.sh/acme/tools/%E6%97%A5%E6%9C%AC", named("日本")),
             ("https://tryskills.example/acme/tools/pdf?session=1", named("pdf")),
             ("127.0.0.1:8000/acme/tools/pdf", named("pdf")),
+            ("http://127.0.0.1:8000/acme/tools/pdf/security/snyk", named("pdf")),
+            ("/acme/tools/pdf", named("pdf")),
+            ("/acme/tools", named()),
+            ("/acme/tools/office/security", named("office/security")),
+            ("/acme/tools/tree/main/skills/pdf", unsplit("main", "skills", "pdf")),
             (
                 "https://127.0.0.1:8000/acme/tools/tree/main/skills/pdf",
                 unsplit("main", "skills", "pdf"),
@@ -97,6 +110,11 @@ class TestAccepted:
 
         assert ref == SkillRef("acme", "tools", ref="readme", ref_may_be_anchor=True)
 
+    def test_fragment_of_a_repositorys_page_may_name_a_skill(self) -> None:
+        ref = parse("https://github.com/acme/tools#dev@pdf")
+
+        assert ref == SkillRef("acme", "tools", ref="dev", skill="pdf", ref_may_be_anchor=True)
+
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
@@ -109,6 +127,23 @@ class TestAccepted:
             ("npx add-skill acme/tools", named()),
             ("skills add acme/tools --skill '*'", named()),
             ("npx skills add acme/tools/skills/pdf", named("skills/pdf")),
+            ("npx skills add acme/tools \\\n  --skill pdf \\\n  -y", named("pdf")),
+            ("> npx skills add acme/tools --skill pdf  # the one for forms", named("pdf")),
+            ("% bunx skills i acme/tools#dev --all", named(ref="dev")),
+            ("npx skills use acme/tools@pdf", named("pdf")),
+            ("npx skills add https://skills.sh/acme/tools/pdf", named("pdf")),
+            ("npx skills add git@github.com:acme/tools.git -s pdf", named("pdf")),
+            ("acme/tools --skill pdf", named("pdf")),
+            ("https://github.com/acme/tools -s pdf", named("pdf")),
+            (
+                "npx skills add acme/tools/packs --skill pdf",
+                SkillRef("acme", "tools", skill="pdf", path="packs"),
+            ),
+            (
+                "npx skills add https://github.com/acme/tools/tree/dev/packs --skill pdf",
+                SkillRef("acme", "tools", skill="pdf", tail=("dev", "packs")),
+            ),
+            ("npx skills add https://github.com/acme/tools/tree/dev -s pdf", named("pdf", "dev")),
         ],
     )
     def test_install_command(self, line: str, expected: SkillRef) -> None:
@@ -123,6 +158,8 @@ class TestRefused:
             *("-acme/tools", "acme/..", "acme/tools/../other", "acme//tools", "a" * 40 + "/tools"),
             *("https://skills.sh/acme/tools/..%2f..%2fetc", "acme/tools/%2e%2e/x"),
             *("acme/tools/pdf\r\nHost: evil.example", "acme/tools/a\0b", "x" * 3000),
+            *("acme/tools/a%00b", "acme/tools/a%0d%0ab", "https://skills.sh/acme/tools/a%0ab"),
+            *("/", "/acme", "//", "https://", "@acme/tools/pdf"),
             *(
                 "\u0430cme/tools/pdf",
                 "ac\u200bme/tools",
@@ -172,7 +209,8 @@ class TestRefused:
             *("https://skills.sh/docs/api", "https://skills.sh/site/a.example/b"),
             *("https://tryskills.example/api/skills", "https://github.com/orgs/acme/repositories"),
             *("https://github.com/acme/tools/issues", "https://github.com/acme/tools/pull/7"),
-            "npx skills find pdf",
+            *("npx skills find pdf", "npx skills list", "/api/skills/resolve", "/dashboard/x"),
+            *("/home/me/skills/pdf", "/Users/me/skills/pdf", "/tmp/x/SKILL.md", "/opt/skills/a"),
         ],
     )
     def test_unsupported_source(self, text: str) -> None:
@@ -181,18 +219,32 @@ class TestRefused:
 
         assert refused.value.code == ErrorCode.SOURCE_UNSUPPORTED
 
-    def test_a_command_with_several_skills_lists_them(self) -> None:
+    @pytest.mark.parametrize(
+        ("source", "path"),
+        [
+            ("acme/tools", None),
+            ("https://github.com/acme/tools", None),
+            ("acme/tools/packs", "packs"),
+            ("https://github.com/acme/tools/tree/HEAD/packs", "packs"),
+        ],
+    )
+    def test_a_command_with_several_skills_lists_references_to_each(
+        self, source: str, path: str | None
+    ) -> None:
         with pytest.raises(AppError) as refused:
-            parse("npx skills add acme/tools -s pdf docx")
+            parse(f"npx skills add {source} -s pdf docx")
 
         assert refused.value.code == ErrorCode.SKILL_AMBIGUOUS
-        assert [c["name"] for c in refused.value.extra["candidates"]] == ["pdf", "docx"]
+        assert [parse(candidate["ref"]) for candidate in refused.value.extra["candidates"]] == [
+            SkillRef("acme", "tools", skill=name, path=path) for name in ("pdf", "docx")
+        ]
 
-    def test_a_secret_in_an_address_is_not_repeated(self) -> None:
+    def test_a_page_that_github_does_not_have_says_what_may_be_meant(self) -> None:
         with pytest.raises(AppError) as refused:
-            parse("https://user:hunter2@evil.example/a/b")
+            parse("https://github.com/acme/tools/pdf")
 
-        assert "hunter2" not in refused.value.detail
+        assert refused.value.code == ErrorCode.SOURCE_UNSUPPORTED
+        assert "acme/tools/pdf" in refused.value.detail
 
 
 OWNERS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True).filter(lambda o: o != "local")
@@ -209,6 +261,7 @@ PATHS = st.lists(
     min_size=0,
     max_size=4,
 )
+NAMES = st.from_regex(r"[a-z][a-z0-9 _%'-]{0,9}[a-z]", fullmatch=True)
 REFS = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}(/[a-z0-9][a-z0-9_-]{0,8}){0,2}", fullmatch=True)
 
 
@@ -227,7 +280,11 @@ class TestProperties:
 
     @given(
         st.sampled_from(
-            ["https://", "skills.sh/", "github.com/", "npx skills add ", "a/b#", "a/b@"]
+            [
+                *("https://", "skills.sh/", "github.com/", "npx skills add ", "a/b#", "a/b@"),
+                *("/", "//", "/a/b/", "github:", "git@github.com:", "a/b -s ", "a/b/tree/"),
+                *("https://raw.githubusercontent.com/a/b/", "https://codeload.github.com/a/b/"),
+            ]
         ),
         st.text(),
     )
@@ -247,10 +304,27 @@ class TestProperties:
             [ref, *path]
         )
 
-    @given(OWNERS, REPOS, st.from_regex(r"[a-z][a-z0-9 _%-]{0,9}[a-z]", fullmatch=True), REFS)
+    @given(OWNERS, REPOS, NAMES, REFS)
     def test_a_name_comes_back_as_it_was_rendered(
         self, owner: str, repo: str, skill: str, ref: str
     ) -> None:
         original = SkillRef(owner, repo, ref=ref, skill=skill)
 
         assert parse(render(original)) == original
+
+    @given(OWNERS, REPOS, PATHS.filter(bool), NAMES)
+    def test_a_skill_in_a_part_of_a_repository_comes_back_as_it_was_rendered(
+        self, owner: str, repo: str, path: list[str], skill: str
+    ) -> None:
+        original = SkillRef(owner, repo, skill=skill, path="/".join(path))
+
+        assert parse(render(original)) == original
+
+    @given(OWNERS, st.text(max_size=2100))
+    def test_an_address_with_a_password_is_refused_and_not_repeated(
+        self, name: str, text: str
+    ) -> None:
+        with pytest.raises(AppError) as refused:
+            parse(f"https://{name}:hunter2@github.com/{text}", OWN)
+
+        assert "hunter2" not in refused.value.detail

@@ -34,6 +34,7 @@ _NEVER = {"node_modules", ".git", "__pycache__"}
 _NOT_ABOVE = {"dist", "build"}
 MAX_SKILLS = 5000
 MAX_SKILL_MD = 512 * 1024
+_MAX_LINKS = 2000
 _MAX_MANIFEST = 1024 * 1024
 _LOCK = "skills-lock.json"
 _MARKETPLACE, _PLUGIN_JSON = ".claude-plugin/marketplace.json", ".claude-plugin/plugin.json"
@@ -47,8 +48,9 @@ Rank = tuple[int, int, bytes]
 class FoundSkill:
     """One SKILL.md: its directory, what its head says, and how it ranks among copies of its name.
 
-    `nested` lies below another skill and is a part of it; `hidden` is not shown in lists, but
-    found by its name.
+    `called` are the names of its directory: its own (at the root the repository's), then those of
+    links that lead to it. `nested` lies below another skill and is a part of it; `hidden` is not
+    shown in lists, but found by its name.
     """
 
     directory: str
@@ -57,21 +59,23 @@ class FoundSkill:
     description: str
     is_complete: bool
     rank: Rank
+    called: tuple[str, ...]
     nested: bool = False
     hidden: bool = False
-
-    @property
-    def leaf(self) -> str:
-        return leaf(self.directory)
 
     @cached_property
     def slug(self) -> str:
         return slug(self.name)
 
+    @cached_property
+    def installed_as(self) -> str:
+        return installed_as(self.name)
+
     @property
     def words(self) -> set[str]:
         """The words that it answers to."""
-        return {self.name.lower(), self.slug, self.leaf.lower()}
+        directories = {name.lower() for name in self.called}
+        return {self.name.lower(), self.slug, self.installed_as} | directories
 
     @property
     def is_listed(self) -> bool:
@@ -84,15 +88,33 @@ def slug(name: str) -> str:
     return re.sub(r"-{2,}", "-", _SLUG_DROPPED.sub("", dashed)).strip("-")
 
 
+def installed_as(name: str) -> str:
+    """The directory that the usual installer makes for a skill of this name."""
+    return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip(".-")[:255]
+
+
 def discover(tree: Tree, repo: str) -> list[FoundSkill]:
     """Every skill of the tree, best rank first; `repo` names one at the root without a name."""
-    files = [path for path in tree.skill_files() if _is_walked(parent(path))][:MAX_SKILLS]
-    directories = {parent(path) for path in files}
-    tree.prepare({tree.resolve(path) or path for path in (*files, *_MANIFESTS)})
+    tree.prepare(_MANIFESTS)
     declared = _declared(tree)
-    installed = _installed(tree)
-    found = [_found(tree, path, repo, directories, declared, installed) for path in files]
+    files = [path for path in tree.skill_files() if _is_walked(parent(path), declared)]
+    files = files[:MAX_SKILLS]
+    tree.prepare({tree.resolve(path) or path for path in files})
+    directories = {parent(path) for path in files}
+    around = _Around(repo, directories, declared, _installed(tree), _links_to(tree, directories))
+    found = [_found(tree, path, around) for path in files]
     return sorted(found, key=lambda skill: skill.rank)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What the rest of a repository says of a skill in it."""
+
+    repo: str
+    directories: set[str]
+    declared: set[str]
+    installed: set[str]
+    links: dict[str, list[str]]
 
 
 def read_head(tree: Tree, file: str) -> FrontMatter:
@@ -100,17 +122,11 @@ def read_head(tree: Tree, file: str) -> FrontMatter:
     return front_matter.parse(tree.content(file)[:MAX_SKILL_MD])
 
 
-def _found(
-    tree: Tree,
-    file: str,
-    repo: str,
-    directories: set[str],
-    declared: set[str],
-    installed: set[str],
-) -> FoundSkill:
+def _found(tree: Tree, file: str, around: _Around) -> FoundSkill:
     directory = parent(file)
     head = read_head(tree, file)
-    name = head.name or leaf(directory) or repo
+    own_name = leaf(directory) or around.repo
+    name = head.name or own_name
     by_an_agent = directory.startswith(tuple(f"{agent}/skills/" for agent in AGENTS))
     return FoundSkill(
         directory=directory,
@@ -118,24 +134,38 @@ def _found(
         name=name,
         description=head.description,
         is_complete=head.is_complete,
-        rank=_rank(directory, declared),
-        nested=_is_nested(directory, directories),
-        hidden=_is_internal(head) or (by_an_agent and name in installed),
+        rank=_rank(directory, around.declared),
+        called=(own_name, *around.links.get(directory, [])),
+        nested=_is_nested(directory, around),
+        hidden=_is_internal(head) or (by_an_agent and name in around.installed),
     )
 
 
-def _is_walked(directory: str) -> bool:
+def _links_to(tree: Tree, directories: set[str]) -> dict[str, list[str]]:
+    """The names of links by the skill's directory they lead to."""
+    found: dict[str, list[str]] = {}
+    links = [path for path, entry in tree.entries.items() if entry.target is not None]
+    for path in sorted(links)[:_MAX_LINKS]:
+        real = tree.resolve(path)
+        if real is not None and real in directories and leaf(path) != leaf(real):
+            found.setdefault(real, []).append(leaf(path))
+    return found
+
+
+def _is_walked(directory: str, declared: set[str]) -> bool:
+    """Not what was installed; what was built only where a manifest declares it."""
     parts = directory.split("/")
-    return _NEVER.isdisjoint(parts) and _NOT_ABOVE.isdisjoint(parts[:-1])
+    is_source = _NOT_ABOVE.isdisjoint(parts[:-1]) or _is_declared(directory, declared)
+    return _NEVER.isdisjoint(parts) and is_source
 
 
-def _is_nested(directory: str, directories: set[str]) -> bool:
-    """Whether a skill lies above; one at the root or in a directory called `skills` is a table of
-    contents.
+def _is_nested(directory: str, around: _Around) -> bool:
+    """Whether a skill lies above and no manifest says that this one stands for itself; one at the
+    root or in a directory called `skills` is a table of contents.
     """
-    above = parent(directory)
+    above = "" if _is_declared(directory, around.declared) else parent(directory)
     while above:
-        if above in directories and leaf(above) != "skills":
+        if above in around.directories and leaf(above) != "skills":
             return True
         above = parent(above)
     return False
@@ -151,7 +181,11 @@ def _place(directory: str, declared: set[str]) -> int:
         inside = directory.removeprefix(f"{root}/")
         if inside != directory and inside.count("/") < _WALKED_DEPTH:
             return place
-    return _PLUGIN if declared & {directory, parent(directory)} else _ELSEWHERE
+    return _PLUGIN if _is_declared(directory, declared) else _ELSEWHERE
+
+
+def _is_declared(directory: str, declared: set[str]) -> bool:
+    return bool(declared & {directory, parent(directory)})
 
 
 def _is_internal(head: FrontMatter) -> bool:
@@ -179,10 +213,11 @@ def _declared(tree: Tree) -> set[str]:
 def _of_plugin(base: str, plugin: dict[str, Any]) -> set[str]:
     entries = plugin.get("skills")
     named = entries if isinstance(entries, list) else [entries]
-    paths = [f"{base}/{entry}" for entry in named if isinstance(entry, str)]
-    inside = {normal(path.strip("/")) for path in [*paths, f"{base}/skills"]}
+    paths = [f"{base}/{text}" for text in map(_text, named) if text and text[0] != "/"]
+    inside = {normal(path.strip("/")) for path in paths}
     beside = {parent(path) for path in inside if path}
-    return {path for path in inside | beside if path}
+    own = normal(f"{base}/skills".strip("/"))
+    return {path for path in {*inside, *beside, own} if path}
 
 
 def _json(tree: Tree, path: str) -> dict[str, Any]:

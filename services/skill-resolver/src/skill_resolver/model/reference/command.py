@@ -1,15 +1,18 @@
 """The line that a skill's page tells people to run: `npx skills add owner/repo --skill name`."""
 
+import re
 import shlex
 
-from skill_resolver.errors import SkillAmbiguousError, SourceMalformedError, SourceUnsupportedError
+from skill_resolver.errors import SourceMalformedError, SourceUnsupportedError
 
+_PROMPTS = "$%>#\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT} "
 _RUNNERS = {"npx", "bunx", "pnpx", "pnpm", "yarn", "bun", "npm"}
 _RUNNER_WORDS = {"dlx", "x", "exec", "--", "-y", "--yes"}
 _PACKAGES = {"skills", "add-skill"}
 _VERBS = {"add", "a", "i", "install", "use"}
 _SKILL_FLAGS = {"-s", "--skill"}
 _VALUE_FLAGS = {"-a", "--agent", "-s", "--skill"}
+_NAMES_A_SKILL = re.compile(r"\s(?:-s|--skill)(?:[\s=]|$)")
 
 
 def is_command(text: str) -> bool:
@@ -18,30 +21,31 @@ def is_command(text: str) -> bool:
     A name with spaces is still one reference where owner/repo/ stands before the first space.
     """
     head, *rest = text.split(maxsplit=1)
-    return bool(rest) and (head.count("/") < 2 or "=" in head)
+    return bool(rest) and (head.count("/") < 2 or "=" in head or bool(_NAMES_A_SKILL.search(text)))
 
 
-def parse(text: str) -> tuple[str, str]:
-    """The source and the skill's name ("" if none) of an install command."""
-    words = _installer_words(_split(text))
-    sources, skills = _arguments(words)
+def parse(text: str) -> tuple[str, list[str]]:
+    """The source and the names of skills of an install command, or of its arguments alone."""
+    words = _without_comment(_split(text))
+    has_source = bool(words) and "/" in words[0] and _NAMES_A_SKILL.search(text)
+    sources, skills = _arguments(words if has_source else _installer_words(words))
     if len(sources) != 1:
         msg = "The command names no single source."
         raise SourceMalformedError(msg)
-    if len(skills) > 1:
-        candidates = [{"ref": f"{sources[0]}@{skill}", "name": skill} for skill in skills[:10]]
-        msg = "The command names several skills: try one."
-        raise SkillAmbiguousError(msg, candidates)
-    return sources[0], skills[0] if skills else ""
+    return sources[0], skills
 
 
 def _split(text: str) -> list[str]:
     try:
-        words = shlex.split(text.removeprefix("$").strip())
+        return shlex.split(text.lstrip(_PROMPTS))
     except ValueError as exc:
         msg = "The command has an unclosed quote."
         raise SourceMalformedError(msg) from exc
-    return words
+
+
+def _without_comment(words: list[str]) -> list[str]:
+    comment = next((at for at, word in enumerate(words) if word.startswith("#")), len(words))
+    return words[:comment]
 
 
 def _installer_words(words: list[str]) -> list[str]:
@@ -78,4 +82,4 @@ def _arguments(words: list[str]) -> tuple[list[str], list[str]]:
             skills.append(word)
         elif flag not in _VALUE_FLAGS:
             sources.append(word)
-    return sources, [skill for skill in skills if skill != "*"]
+    return sources, [skill for skill in skills if skill not in {"", "*"}]

@@ -1,28 +1,42 @@
 """From text to a `SkillRef`: clean, tell the form apart, hand over."""
 
 import re
-import unicodedata
 from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import unquote
 
-from skill_resolver.errors import SourceMalformedError, SourceUnsupportedError
+from skill_resolver.errors import (
+    SkillAmbiguousError,
+    SourceMalformedError,
+    SourceUnsupportedError,
+)
 from skill_resolver.model.reference import command, urls
 from skill_resolver.model.reference.ref import (
     LOCAL_OWNER,
     SkillRef,
-    checked_ref,
     checked_words,
+    fragment,
+    has_control_characters,
+    render,
     repository,
 )
+from skill_resolver.model.words import words
 
 MAX_LENGTH = 2000
+_MAX_CANDIDATES = 10
 _WRAPPERS = {"<": ">", '"': '"', "'": "'", "`": "`"}
+_CONTINUED = re.compile(r"\\\r?\n[ \t]*")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP = re.compile(r"git@([^:/@\s]+):(.+)")
 _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d)(.*)", re.DOTALL)
 _PINNED = re.compile(r"(.+)@([0-9a-f]{7,40})")
 _COMMIT_WORD = re.compile(r"[0-9a-f]{40}")
+_OF_A_DISK = frozenset(
+    words(
+        "Applications Library System Users Volumes bin boot dev etc home lib lib64 media mnt opt"
+        " private proc root run sbin srv sys tmp usr var"
+    )
+)
 
 
 def parse(text: str, own_hosts: Collection[str] = ()) -> SkillRef:
@@ -33,15 +47,29 @@ def parse(text: str, own_hosts: Collection[str] = ()) -> SkillRef:
         SkillAmbiguousError: a command that names several skills.
     """
     text = _clean(text)
-    if command.is_command(text):
-        source, skill = command.parse(text)
-        ref = _source(_clean(source), own_hosts)
-        return replace(ref, skill=checked_words(skill), path=None) if skill else ref
-    return _source(text, own_hosts)
+    if not command.is_command(text):
+        return _source(text, own_hosts)
+    source, skills = command.parse(text)
+    ref = _source(_clean(source), own_hosts)
+    if len(skills) < 2:
+        return _within(ref, skills[0]) if skills else ref
+    candidates = [
+        {"ref": render(_within(ref, skill)), "name": skill} for skill in skills[:_MAX_CANDIDATES]
+    ]
+    msg = "The command names several skills: try one."
+    raise SkillAmbiguousError(msg, candidates)
+
+
+def _within(ref: SkillRef, skill: str) -> SkillRef:
+    """The skill of that name in what the source of a command points to, which may be a part of a
+    repository.
+    """
+    path = ref.skill if ref.skill and ref.path is None else ref.path
+    return replace(ref, skill=checked_words(skill), path=path or None)
 
 
 def _clean(text: str) -> str:
-    text = text.strip()
+    text = _CONTINUED.sub(" ", text).strip()
     while len(text) > 1 and _WRAPPERS.get(text[0]) == text[-1]:
         text = text[1:-1].strip()
     if not text:
@@ -50,25 +78,40 @@ def _clean(text: str) -> str:
     if len(text) > MAX_LENGTH:
         msg = "That is too long for a reference to a skill."
         raise SourceMalformedError(msg)
-    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in text):
+    if has_control_characters(text):
         msg = "A reference may not contain control characters."
         raise SourceMalformedError(msg)
     return text
 
 
 def _source(text: str, own_hosts: Collection[str]) -> SkillRef:
-    if text[0] in "/~." or "\\" in text:
+    if text[0] in "~." or "\\" in text or _is_of_a_disk(text):
         msg = "That is a path of a local disk, not a public skill."
         raise SourceUnsupportedError(msg)
-    if _URL.match(text):
-        return urls.parse(text, own_hosts)
-    if scp := _SCP.fullmatch(text):
-        return urls.parse(f"https://{scp[1]}/{scp[2]}", own_hosts)
+    if address := _address(text):
+        return urls.parse(address, own_hosts)
+    if text[0] == "/":
+        return urls.own_path(text)
     if prefixed := _PREFIX.fullmatch(text.split("/", 1)[0]):
         return _prefixed(prefixed[1], text, own_hosts)
-    if re.search(r"[.:]", text.split("/", 1)[0]):
-        return urls.parse(f"https://{text}", own_hosts)
     return _shorthand(text)
+
+
+def _address(text: str) -> str:
+    """The text as a web address; "" for what is none."""
+    if _URL.match(text):
+        return text
+    if text.startswith("//"):
+        return f"https:{text}"
+    if scp := _SCP.fullmatch(text):
+        return f"https://{scp[1]}/{scp[2]}"
+    start = text.split("/", 1)[0]
+    is_host = re.search(r"[.:]", start) and not _PREFIX.fullmatch(start)
+    return f"https://{text}" if is_host else ""
+
+
+def _is_of_a_disk(text: str) -> bool:
+    return text[0] == "/" and text[1:].split("/", 1)[0] in _OF_A_DISK
 
 
 def _prefixed(scheme: str, text: str, own_hosts: Collection[str]) -> SkillRef:
@@ -82,42 +125,32 @@ def _prefixed(scheme: str, text: str, own_hosts: Collection[str]) -> SkillRef:
 
 
 def _shorthand(text: str) -> SkillRef:
-    body, _, fragment = text.partition("#")
+    body, _, anchor = text.partition("#")
     parts = [unquote(part) for part in body.rstrip("/").split("/")]
     if len(parts) < 2:
         msg = "That names no repository: use owner/repo/skill or a link."
         raise SourceMalformedError(msg)
-    ref, skill = _fragment(fragment)
-    if len(parts) == 2:
-        repo, _, named = parts[1].partition("@")
-        return _repository_form(parts[0], repo, ref, skill or named)
+    ref, skill = fragment(anchor)
+    name, _, named = parts[1].partition("@")
+    owner, repo = repository(parts[0], name)
+    if named or len(parts) == 2:
+        word = skill or "/".join([named, *parts[2:]])
+        return _repository_form(owner, repo, ref, word)
     if urls.is_tree(parts):
-        return urls.from_tree(*repository(parts[0], parts[1]), tuple(parts[3:]))
-    words, pinned = _pinned("/".join(parts[2:]))
-    owner, repo = repository(parts[0], parts[1])
-    return SkillRef(owner, repo, ref=ref or pinned, skill=checked_words(skill or words))
+        return urls.from_tree(owner, repo, tuple(parts[3:]))
+    asked, pinned = _pinned("/".join(parts[2:]))
+    return SkillRef(owner, repo, ref=ref or pinned, skill=checked_words(skill or asked))
 
 
 def _repository_form(owner: str, repo: str, ref: str, word: str) -> SkillRef:
-    owner, repo = repository(owner, repo)
     if _COMMIT_WORD.fullmatch(word) and not ref:
         return SkillRef(owner, repo, ref=word)
     return SkillRef(owner, repo, ref=ref, skill=checked_words(word) if word else "")
 
 
-def _fragment(fragment: str) -> tuple[str, str]:
-    """`#ref` or `#ref@skill`; a branch may itself begin with @."""
-    if not fragment:
-        return "", ""
-    fragment = unquote(fragment)
-    at = fragment.rfind("@")
-    ref, skill = (fragment[:at], fragment[at + 1 :]) if at > 0 else (fragment, "")
-    return checked_ref(ref), skill
-
-
-def _pinned(words: str) -> tuple[str, str]:
-    match = _PINNED.fullmatch(words)
-    return (match[1], match[2]) if match else (words, "")
+def _pinned(asked: str) -> tuple[str, str]:
+    match = _PINNED.fullmatch(asked)
+    return (match[1], match[2]) if match else (asked, "")
 
 
 __all__ = ["LOCAL_OWNER", "parse"]

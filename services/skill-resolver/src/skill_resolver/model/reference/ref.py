@@ -1,7 +1,10 @@
 """A reference as read from what the user typed, and the checks of its parts."""
 
 import re
-from dataclasses import dataclass
+import shlex
+import unicodedata
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from skill_resolver.errors import SourceMalformedError
 
@@ -24,10 +27,11 @@ _MAX_REF = 250
 class SkillRef:
     """Where to look and for what; owner and repository in lower case, as GitHub compares them.
 
-    Exactly one of these says what is meant: `skill` (a name, or words with slashes), `path` (a
-    path that decides, "" is the root), `tail` (the segments of REF/PATH, not yet split); none of
-    them means the repository. `ref` "" is the default branch. `ref_may_be_anchor`: a page's
-    `#anchor` looks the same as a branch.
+    What is meant is `skill` (a name, or words with slashes), or `path` (a path that decides, ""
+    is the root), or `tail` (the segments of REF/PATH, not yet split); none of them means the
+    repository. A `skill` beside a `path` or a `tail` is looked for in that part of the repository
+    only. `ref` "" is the default branch. `ref_may_be_anchor`: a page's `#anchor` looks the same as
+    a branch.
     """
 
     owner: str
@@ -58,6 +62,20 @@ def repository(owner: str, repo: str) -> tuple[str, str]:
     return ALIASES.get((owner, repo), (owner, repo))
 
 
+def has_control_characters(text: str) -> bool:
+    return any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in text)
+
+
+def fragment(text: str) -> tuple[str, str]:
+    """Ref and skill of `#ref` or `#ref@skill`; a branch may itself begin with @."""
+    if not text:
+        return "", ""
+    text = unquote(text)
+    at = text.rfind("@")
+    ref, skill = (text[:at], text[at + 1 :]) if at > 0 else (text, "")
+    return checked_ref(ref), skill
+
+
 def checked_ref(ref: str) -> str:
     """A branch, tag or commit that git could have; never an option, a range or an expression."""
     if not ref or len(ref) > _MAX_REF or _BAD_IN_REF.search(ref):
@@ -71,11 +89,17 @@ def checked_words(words: str) -> str:
     if any(part in {"", ".", ".."} for part in words.split("/")) or "\\" in words:
         msg = "The path of a skill may not contain '.', '..' or a backslash."
         raise SourceMalformedError(msg)
+    if has_control_characters(words):
+        msg = "The name of a skill may not contain control characters."
+        raise SourceMalformedError(msg)
     return words
 
 
 def render(ref: SkillRef) -> str:
     """A short form that `parse` reads as the same reference."""
+    if ref.skill and (ref.path or ref.tail):
+        part = render(replace(ref, skill=""))
+        return f"npx skills add {shlex.quote(part)} --skill {shlex.quote(ref.skill)}"
     if ref.path is not None or ref.tail:
         parts = [ref.ref or "HEAD", *(ref.path or "").split("/")] if not ref.tail else ref.tail
         segments = "/".join(_quoted(part) for part in parts if part)

@@ -12,6 +12,7 @@ from skill_resolver.model.reference.ref import (
     SkillRef,
     checked_ref,
     checked_words,
+    fragment,
     repository,
 )
 from skill_resolver.model.words import words
@@ -26,8 +27,8 @@ _SKILLS_PAGES = frozenset(
 )
 _OWN_PAGES = frozenset(
     words(
-        "api asyncapi.json auth badge dashboard docs healthz metrics openapi.json readyz settings"
-        " shared static v1"
+        "api asyncapi.json auth badge dashboard docs healthz local-issuer metrics openapi.json"
+        " launches readyz settings shared static ui v1"
     )
 )
 _GITHUB_PAGES = frozenset(
@@ -35,6 +36,13 @@ _GITHUB_PAGES = frozenset(
         "about apps collections customer-stories enterprise events explore features issues login"
         " marketplace new notifications organizations orgs pricing pulls search security sessions"
         " settings signup site sponsors stars team topics trending users"
+    )
+)
+_REPOSITORY_PAGES = frozenset(
+    words(
+        "actions activity blob branches commits community compare contributors deployments"
+        " discussions forks graphs issues labels milestones network packages projects pull pulls"
+        " pulse releases search security settings stargazers tags watchers wiki"
     )
 )
 _TREE_KINDS = {"tree", "blob", "raw", "edit", "blame"}
@@ -46,10 +54,10 @@ def parse(text: str, own_hosts: Collection[str]) -> SkillRef:
     url = _split(text)
     host = url.netloc.lower()
     if host in own_hosts:
-        return _site(_segments(url), _OWN_PAGES)
+        return _site(_without_audits(_segments(url), least=5), _OWN_PAGES)
     host = _bare_host(url)
     if host in SKILLS_HOSTS:
-        return _site(_segments(url), _SKILLS_PAGES)
+        return _site(_without_audits(_segments(url), least=4), _SKILLS_PAGES)
     if host in GITHUB_HOSTS:
         return _github(_segments(url), url.fragment)
     if host == "raw.githubusercontent.com":
@@ -57,6 +65,12 @@ def parse(text: str, own_hosts: Collection[str]) -> SkillRef:
     if host == "codeload.github.com":
         return _codeload(_segments(url))
     raise SourceUnsupportedError(f"Skills are not read from {host[:100]!r}.")
+
+
+def own_path(text: str) -> SkillRef:
+    """The path of a page of this platform, which is also that of skills.sh: /owner/repo/skill."""
+    segments = _segments(_split(f"https://own{text}"))
+    return _site(_without_audits(segments, least=5), _OWN_PAGES)
 
 
 def is_tree(segments: Sequence[str]) -> bool:
@@ -122,23 +136,28 @@ def _owner_and_repo(segments: Sequence[str], pages: Collection[str]) -> tuple[st
     return repository(segments[0], segments[1])
 
 
+def _without_audits(segments: list[str], *, least: int) -> list[str]:
+    """owner/repo/skill of the page of a skill's audits, owner/repo/skill/security/AUDITOR."""
+    is_audit = segments[3:4] == ["security"] and len(segments) >= least
+    return segments[:3] if is_audit else segments
+
+
 def _site(segments: list[str], pages: Collection[str]) -> SkillRef:
     """/{owner}/{repo}/{skill}, the form of skills.sh and of this platform."""
     owner, repo = _owner_and_repo(segments, pages)
     words = segments[2:]
     if is_tree(segments):
         return from_tree(owner, repo, tuple(segments[3:]))
-    if len(words) > 2 and words[1] == "security":
-        words = words[:1]
     return SkillRef(owner, repo, skill=checked_words("/".join(words)) if words else "")
 
 
-def _github(segments: list[str], fragment: str) -> SkillRef:
+def _github(segments: list[str], anchor: str) -> SkillRef:
     owner, repo = _owner_and_repo(segments, _GITHUB_PAGES)
     kind, rest = (segments[2], tuple(segments[3:])) if segments[2:] else ("", ())
     if not kind:
-        ref = checked_ref(unquote(fragment).partition("@")[0]) if fragment else ""
-        return SkillRef(owner, repo, ref=ref, ref_may_be_anchor=bool(ref))
+        ref, skill = fragment(anchor)
+        skill = checked_words(skill) if skill else ""
+        return SkillRef(owner, repo, ref=ref, skill=skill, ref_may_be_anchor=bool(ref))
     if kind in _TREE_KINDS:
         return from_tree(owner, repo, rest)
     return _github_page(owner, repo, kind, rest)
@@ -152,7 +171,12 @@ def _github_page(owner: str, repo: str, kind: str, rest: tuple[str, ...]) -> Ski
         return SkillRef(owner, repo, ref=checked_ref(ref.removeprefix("tag/")))
     if kind == "archive" and (archive := _ARCHIVE.fullmatch(ref)):
         return SkillRef(owner, repo, ref=checked_ref(_short(archive[1])))
-    raise SourceUnsupportedError(f"The page {kind[:40]!r} of a repository is not a skill.")
+    if kind in _REPOSITORY_PAGES:
+        raise SourceUnsupportedError(f"The page {kind!r} of a repository is not a skill.")
+    name = "/".join([kind, *rest])[:100]
+    raise SourceUnsupportedError(
+        f"GitHub has no such page. If a skill is meant, say {owner}/{repo}/{name}"
+    )
 
 
 def _raw(segments: list[str]) -> SkillRef:
