@@ -4,11 +4,14 @@ InvalidError        ├── SourceMalformedError     not a reference at all
                     ├── SourceUnsupportedError   a source that is not read here
                     └── SkillUnreadableError     found, but its bytes cannot be made sense of
 TooLargeError       └── SkillTooLargeError
+                        └── ArchiveTooLargeError with `commit`: another way to its files is open
 NotFoundError       ├── RepositoryNotFoundError
                     └── SkillNotFoundError       with `candidates`
+                        └── RefNotFoundError     the repository is there, the branch is not
 ConflictError       └── SkillAmbiguousError      with `candidates`
 RateLimitedError    └── SourceRateLimitedError   with `retry_at`
 UnavailableError    └── SourceUnavailableError
+                        └── SourceSlowError      it may answer to another question in time
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,6 +46,14 @@ class SkillTooLargeError(TooLargeError):
     default_code = ErrorCode.SKILL_TOO_LARGE
 
 
+class ArchiveTooLargeError(SkillTooLargeError):
+    """The archive of a whole repository, which names its `commit`, takes too long or too much."""
+
+    def __init__(self, detail: str, commit: str) -> None:
+        super().__init__(detail)
+        self.commit = commit
+
+
 class RepositoryNotFoundError(NotFoundError):
     default_code = ErrorCode.REPOSITORY_NOT_FOUND
 
@@ -54,6 +65,10 @@ class SkillNotFoundError(NotFoundError):
 
     def __init__(self, detail: str, candidates: Candidates = ()) -> None:
         super().__init__(detail, extra={"candidates": list(candidates)})
+
+
+class RefNotFoundError(SkillNotFoundError):
+    """The repository is there, and has no such branch, tag or commit."""
 
 
 class SkillAmbiguousError(ConflictError):
@@ -69,3 +84,7 @@ class SourceRateLimitedError(RateLimitedError):
 
 class SourceUnavailableError(UnavailableError):
     default_code = ErrorCode.SOURCE_UNAVAILABLE
+
+
+class SourceSlowError(SourceUnavailableError):
+    """The answer did not begin, or not come to its end, in time."""

@@ -17,8 +17,9 @@ from common.settings import SharedSettings
 
 from skill_resolver.adapters.archive import ArchiveLimits
 from skill_resolver.adapters.bundles import ObjectBundles
+from skill_resolver.adapters.git import Git
 from skill_resolver.adapters.github import GitHub
-from skill_resolver.adapters.http import GitHubHosts
+from skill_resolver.adapters.http import GitHubHosts, Requests, Times
 from skill_resolver.adapters.local import LocalDirectories
 from skill_resolver.adapters.mongo import INDEXES, RESOLUTIONS, MongoResolutions
 from skill_resolver.endpoints import serve
@@ -26,7 +27,7 @@ from skill_resolver.model.report import Policy, parse_policy
 from skill_resolver.model.selection import Limits
 from skill_resolver.reconcilers import ForgetUnused
 from skill_resolver.service import Resolver, Rules, SnapshotBudget, Snapshots
-from skill_resolver.settings import Settings
+from skill_resolver.settings import Settings, environment_of_git
 
 SERVICE = "skill-resolver"
 _RELAY_EVERY = timedelta(seconds=1)
@@ -62,21 +63,6 @@ async def run(settings: Settings, shared: SharedSettings) -> None:
 def build(
     settings: Settings, client: httpx.AsyncClient, known: MongoResolutions, bundles: ObjectBundles
 ) -> Resolver:
-    limits = ArchiveLimits(
-        packed_bytes=settings.max_archive_bytes, file_bytes=settings.max_skill_bytes
-    )
-    github = GitHub(
-        client,
-        GitHubHosts(
-            codeload=settings.github_codeload_url,
-            web=settings.github_web_url,
-            api=settings.github_api_url,
-            raw=settings.github_raw_url,
-        ),
-        limits=limits,
-        timeout=settings.fetch_timeout,
-        token=settings.github_token.get_secret_value(),
-    )
     budget = SnapshotBudget(disk_bytes=settings.snapshot_disk_bytes)
     local = LocalDirectories(
         settings.local_roots, settings.local_base, file_bytes=settings.max_skill_bytes
@@ -86,15 +72,37 @@ def build(
         policy=_policy(settings),
         limits=Limits(files=settings.max_skill_files, total_bytes=settings.max_skill_bytes),
     )
+    github = _github(settings, client)
     return Resolver(
         Snapshots(github, known, utc_now, budget), local, known, bundles, rules, utc_now
     )
 
 
+def _github(settings: Settings, client: httpx.AsyncClient) -> GitHub:
+    token = settings.github_token.get_secret_value()
+    hosts = GitHubHosts(
+        codeload=settings.github_codeload_url,
+        web=settings.github_web_url,
+        api=settings.github_api_url,
+    )
+    git = Git(
+        environment_of_git(),
+        timeout=settings.git_timeout,
+        file_bytes=settings.max_archive_bytes,
+        token=token,
+    )
+    limits = ArchiveLimits(
+        packed_bytes=settings.max_archive_bytes, file_bytes=settings.max_skill_bytes
+    )
+    requests = Requests(client, hosts, token=token)
+    times = Times(settings.archive_begins_within, settings.archive_timeout)
+    return GitHub(requests, hosts, git, limits=limits, archive_times=times)
+
+
 def http_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={"User-Agent": "tryskills-resolver"},
-        timeout=httpx.Timeout(12, connect=5),
+        timeout=httpx.Timeout(15, connect=3),
         limits=httpx.Limits(max_connections=40, max_keepalive_connections=10),
         follow_redirects=False,
         trust_env=True,

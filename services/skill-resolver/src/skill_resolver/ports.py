@@ -14,21 +14,29 @@ from skill_resolver.model.tree import Tree
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A repository at one commit; `size` is what it takes on disk."""
+    """A repository at one commit; `size` is what it takes on disk.
+
+    `is_exact`: these are the committed bytes. An archive leaves out or rewrites what the
+    repository's attributes say.
+    """
 
     tree: Tree
     commit: str
     etag: str = ""
     size: int = 0
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
 class Head:
-    """What a branch or tag pointed to when it was last looked at."""
+    """What a branch or tag pointed to when it was last looked at; `is_large` when the archive of
+    its repository is too large to be asked for again.
+    """
 
     commit: str
     etag: str
     checked_at: datetime
+    is_large: bool = False
 
 
 class Repositories(Protocol):
@@ -38,16 +46,24 @@ class Repositories(Protocol):
         """The repository at `ref` ("" is the default branch); None if `etag` still stands for it.
 
         Raises:
-            RepositoryNotFoundError: no such repository, or no such ref in it.
+            RepositoryNotFoundError, RefNotFoundError: no such repository, or not that ref in it.
             SourceRateLimitedError, SourceUnavailableError: come back later.
-            SkillTooLargeError, SkillUnreadableError: the archive passes the limits, or is none.
+            ArchiveTooLargeError, SkillUnreadableError: the archive passes the limits, or is none.
         """
 
-    async def survey(self, repository: str, ref: str) -> Snapshot:
-        """The same where the archive passes the limits: each file is fetched when it is read."""
+    async def survey(self, repository: str, commit: str) -> Snapshot:
+        """The repository at a full commit id, exactly as committed; each file is fetched when it
+        is read.
+        """
+
+    async def commit(self, repository: str, ref: str) -> str:
+        """The commit that `ref` means, without any files. Raises as `download` does."""
 
     async def refs(self, repository: str, prefix: str) -> Mapping[str, str]:
         """Branches and tags whose names begin with `prefix`, with their commits."""
+
+    def close(self) -> None:
+        """End what still runs."""
 
 
 class LocalSkills(Protocol):

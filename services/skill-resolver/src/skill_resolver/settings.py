@@ -1,5 +1,6 @@
 """Everything the environment decides for the resolver, under `SKILL_RESOLVER_`."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +17,11 @@ class Settings(BaseSettings):
     github_codeload_url: str = "https://codeload.github.com"
     github_web_url: str = "https://github.com"
     github_api_url: str = "https://api.github.com"
-    github_raw_url: str = "https://raw.githubusercontent.com"
     github_token: SecretStr = SecretStr("")
-    fetch_timeout: timedelta = timedelta(seconds=60)
+    archive_begins_within: timedelta = timedelta(seconds=4)
+    archive_timeout: timedelta = timedelta(seconds=25)
+    """An archive that begins later or takes longer is left, and git is asked for single files."""
+    git_timeout: timedelta = timedelta(seconds=30)
 
     local_roots: Words = ()
     """Directories whose skills may be tried; `label=path` or a path, separated by commas."""
@@ -45,7 +48,16 @@ class Settings(BaseSettings):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return value
 
-    @field_validator("github_codeload_url", "github_web_url", "github_api_url", "github_raw_url")
+    @field_validator("github_codeload_url", "github_web_url", "github_api_url")
     @classmethod
     def _bare(cls, value: str) -> str:
         return value.rstrip("/")
+
+
+def environment_of_git() -> dict[str, str]:
+    """What git needs of this process's environment: where programs, proxies and certificates are;
+    no secret of the service.
+    """
+    proxies = [f"{kind}_proxy" for kind in ("http", "https", "all", "no")]
+    names = ["PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", *proxies, *(n.upper() for n in proxies)]
+    return {name: os.environ[name] for name in names if name in os.environ}

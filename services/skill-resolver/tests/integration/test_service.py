@@ -1,13 +1,18 @@
 """The whole service on a real bus and a real store, with a small GitHub."""
 
+import asyncio
 import base64
 import io
+import random
 import tarfile
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from common.clock import utc_now
 from common.contracts import skills as contract
 from common.contracts.events import SKILL_RESOLVED
 from common.digest import skill_digest
@@ -51,7 +56,9 @@ async def rpc(
     settings = Settings(
         github_codeload_url=f"{github.url}/codeload",
         github_web_url=f"{github.url}/web",
+        github_api_url=f"{github.url}/api",
         local_roots=(f"mine={tmp_path}/skills",),
+        max_archive_bytes=2_000_000,
     )
     await ensure_indexes(database, INDEXES)
     bundles = ObjectBundles(ObjectBucket(nats_connection.jetstream(), contract.BUNDLE_BUCKET))
@@ -76,6 +83,50 @@ class TestResolve:
 
         assert warm.model_copy(update={"ref": cold.ref}) == cold
         assert github.count == {"codeload": 1}
+
+    async def test_ten_at_once_cost_one_request(self, rpc: RpcClient, github: Any) -> None:
+        found = await asyncio.gather(*(resolve(rpc, "acme/tools/pdf") for _ in range(10)))
+
+        assert len({skill.digest for skill in found}) == 1
+        assert github.count == {"codeload": 1}
+
+    async def test_a_repository_too_large_for_its_archive_is_read_by_git(
+        self, rpc: RpcClient, github: Any, md: Md, make_archive: MakeArchive
+    ) -> None:
+        files = {"skills/pdf/SKILL.md": md("pdf").encode(), "skills/pdf/a.bin": bytes(range(256))}
+        commit = github.repository("acme/large", {**files, "noise": bytes(9)})
+        noise = random.Random(1).randbytes(3_000_000)
+        github.archives["acme/large@HEAD"] = make_archive({"noise": noise}, commit=commit)
+
+        skill = await resolve(rpc, "acme/large/pdf")
+
+        assert (skill.commit, skill.path, len(skill.files)) == (commit, "skills/pdf", 2)
+        found = await rpc.call(
+            contract.READ_SKILL_FILE, contract.ReadSkillFile(digest=skill.digest, path="a.bin")
+        )
+        assert base64.b64decode(found.content_base64) == bytes(range(256))
+        assert github.count["codeload"] == 1
+
+    async def test_a_limit_is_told_with_its_time_and_what_is_known_still_answers(
+        self, rpc: RpcClient, github: Any
+    ) -> None:
+        known = await resolve(rpc, "acme/tools/pdf")
+        await rpc.call(
+            contract.LIST_REPOSITORY, contract.ListRepository(owner="acme", repo="tools")
+        )
+        github.answers.append(lambda _: web.Response(status=429, headers={"retry-after": "120"}))
+
+        for ref in ("acme/other/pdf", "acme/another"):
+            with pytest.raises(AppError) as refused:
+                await resolve(rpc, ref)
+            assert refused.value.code == ErrorCode.SOURCE_RATE_LIMITED
+            wait = (refused.value.retry_at or utc_now()) - utc_now()
+            assert timedelta(seconds=100) < wait < timedelta(seconds=121)
+
+        assert await resolve(rpc, "acme/tools/pdf") == known
+        assert (await resolve(rpc, "acme/tools/docx")).name == "docx"
+        await rpc.call(contract.GET_BUNDLE, contract.GetBundle(digest=known.digest))
+        assert github.count["codeload"] == 2
 
     async def test_a_refusal_travels_with_its_candidates(self, rpc: RpcClient) -> None:
         with pytest.raises(AppError) as refused:

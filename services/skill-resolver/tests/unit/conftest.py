@@ -8,11 +8,14 @@ from datetime import datetime
 import pytest
 from common.contracts.events import OutgoingEvent
 from common.contracts.skills import RepositorySkills, ResolvedSkill
+from common.errors import AppError
 from common.testing.fakes import StoppedClock
 from skill_resolver.errors import (
+    ArchiveTooLargeError,
+    RefNotFoundError,
     RepositoryNotFoundError,
-    SkillTooLargeError,
     SourceRateLimitedError,
+    SourceUnavailableError,
 )
 from skill_resolver.model.reference import LOCAL_OWNER, SkillRef
 from skill_resolver.model.tree import Tree
@@ -28,38 +31,50 @@ def commit(number: int) -> str:
 
 
 class FakeRepositories:
-    """Repositories in memory: `{(repository, ref): (commit, tree)}`; counts what it is asked."""
+    """Repositories in memory: `{(repository, ref): (commit, tree)}`; counts what it is asked.
+
+    `committed` holds the trees of commits whose archives are not what was committed.
+    """
 
     def __init__(self) -> None:
         self.by_ref: dict[tuple[str, str], tuple[str, Tree]] = {}
+        self.committed: dict[str, Tree] = {}
         self.downloads: list[str] = []
         self.unchanged = 0
         self.limited = False
         self.too_large = False
+        self.broken: AppError | None = None
+        self.without_git = False
         self.surveys = 0
+        self.asked = 0
         self.ref_lists = 0
 
     async def download(self, repository: str, ref: str, etag: str = "") -> Snapshot | None:
         await asyncio.sleep(0)
+        self.asked += 1
         if self.limited:
             raise SourceRateLimitedError("wait")
+        if self.broken is not None:
+            raise self.broken
+        commit, tree = self._found(repository, ref)
         if self.too_large:
-            raise SkillTooLargeError("archive")
-        found = self.by_ref.get((repository, ref)) or next(
-            (f for (r, _), f in self.by_ref.items() if r == repository and f[0] == ref), None
-        )
-        if found is None:
-            raise RepositoryNotFoundError("gone")
-        if etag == f'"{found[0]}"':
+            raise ArchiveTooLargeError("archive", commit)
+        if etag == f'"{commit}"':
             self.unchanged += 1
             return None
         self.downloads.append(f"{repository}@{ref}")
-        return Snapshot(found[1], found[0], f'"{found[0]}"', 10)
+        return Snapshot(tree, commit, f'"{commit}"', 10)
 
-    async def survey(self, repository: str, ref: str) -> Snapshot:
+    async def survey(self, repository: str, commit: str) -> Snapshot:
+        await asyncio.sleep(0)
         self.surveys += 1
-        found = self.by_ref[repository, ref]
-        return Snapshot(found[1], found[0])
+        if self.without_git:
+            raise SourceUnavailableError("no git here")
+        tree = self.committed.get(commit) or self._found(repository, commit)[1]
+        return Snapshot(tree, commit, is_exact=True)
+
+    async def commit(self, repository: str, ref: str) -> str:
+        return self._found(repository, ref)[0]
 
     async def refs(self, repository: str, prefix: str) -> Mapping[str, str]:
         self.ref_lists += 1
@@ -67,6 +82,19 @@ class FakeRepositories:
         if not known:
             raise RepositoryNotFoundError("gone")
         return {ref: sha for ref, sha in known.items() if ref.startswith(prefix)}
+
+    def close(self) -> None:
+        self.limited = True
+
+    def _found(self, repository: str, ref: str) -> tuple[str, Tree]:
+        found = self.by_ref.get((repository, ref)) or next(
+            (f for (r, _), f in self.by_ref.items() if r == repository and f[0] == ref), None
+        )
+        if found is not None:
+            return found
+        if any(r == repository for r, _ in self.by_ref):
+            raise RefNotFoundError("no such branch")
+        raise RepositoryNotFoundError("gone")
 
 
 class FakeLocal:

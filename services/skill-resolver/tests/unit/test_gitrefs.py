@@ -14,7 +14,7 @@ class TestParse:
     def test_branches_and_peeled_tags(self) -> None:
         answer = packets(f"{A} refs/heads/feature/x", f"{B} refs/tags/v1 peeled:{C}", f"{B} HEAD")
 
-        assert gitrefs.parse(answer) == {"feature/x": A, "v1": C}
+        assert gitrefs.parse(answer) == {"feature/x": A, "v1": C, "HEAD": B}
 
     def test_a_branch_goes_before_a_tag_of_its_name(self) -> None:
         assert gitrefs.parse(packets(f"{A} refs/heads/x", f"{B} refs/tags/x")) == {"x": A}
@@ -25,8 +25,8 @@ class TestParse:
             assert gitrefs.parse(answer) == {}
 
 
-def test_the_request_asks_for_a_prefix_of_both_kinds() -> None:
-    body = gitrefs.request("feature")
+def test_the_request_asks_for_each_prefix() -> None:
+    body = gitrefs.request(["refs/heads/feature", "refs/tags/feature"])
 
     assert b"command=ls-refs" in body
     assert b"ref-prefix refs/heads/feature\n" in body

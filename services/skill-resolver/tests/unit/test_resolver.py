@@ -12,7 +12,9 @@ from skill_resolver.errors import (
     RepositoryNotFoundError,
     SkillAmbiguousError,
     SkillNotFoundError,
+    SkillUnreadableError,
     SourceRateLimitedError,
+    SourceSlowError,
 )
 from skill_resolver.model.report import parse_policy
 from skill_resolver.model.tree import Tree
@@ -101,14 +103,136 @@ class TestRequests:
         with pytest.raises(SourceRateLimitedError):
             await world.resolver.resolve("acme/other/pdf")
 
-    async def test_an_archive_too_large_is_replaced_by_the_list_of_files(
+    async def test_what_is_not_there_is_not_asked_for_again_within_a_minute(
         self, world: World
     ) -> None:
+        for text in ("acme/nope/x", "acme/nope", "acme/tools/pdf#nope") * 2:
+            with pytest.raises((RepositoryNotFoundError, SkillNotFoundError)):
+                await world.resolver.resolve(text)
+        assert world.github.asked == 2
+        world.clock.advance(timedelta(seconds=61))
+
+        with pytest.raises(RepositoryNotFoundError):
+            await world.resolver.resolve("acme/nope")
+        assert world.github.asked == 3
+
+
+class TestLarge:
+    """Repositories whose archive is too large."""
+
+    @pytest.fixture
+    def large(self, world: World) -> World:
         world.github.too_large = True
+        return world
 
-        assert (await world.resolver.resolve("acme/tools/pdf")).name == "pdf"
-        assert world.github.surveys == 1
+    async def test_the_archive_is_replaced_by_files_fetched_one_by_one(self, large: World) -> None:
+        assert (await large.resolver.resolve("acme/tools/pdf")).name == "pdf"
+        assert (large.github.asked, large.github.surveys) == (1, 1)
 
+    async def test_the_archive_is_not_asked_for_again(self, large: World) -> None:
+        await large.resolver.resolve("acme/tools/pdf")
+        large.clock.advance(timedelta(seconds=61))
+        await large.resolver.resolve("acme/tools/docx")
+        await large.another().resolve("acme/tools/docx")
+
+        assert (await large.resolver.resolve("acme/tools/docx#main")).name == "docx"
+        assert (large.github.asked, large.github.surveys) == (1, 1)
+
+    async def test_a_branch_that_moved_is_followed(
+        self, large: World, make_tree: MakeTree, md: Md
+    ) -> None:
+        await large.resolver.resolve("acme/tools/pdf")
+        moved = make_tree({"skills/pdf/SKILL.md": md("pdf", "Newer.")})
+        large.github.by_ref["acme/tools", ""] = commit(2), moved
+        large.clock.advance(timedelta(seconds=61))
+
+        skill = await large.resolver.resolve("acme/tools/pdf")
+
+        assert (skill.commit, skill.description) == (commit(2), "Newer.")
+        assert large.github.asked == 1
+
+
+class TestWithoutArchive:
+    @pytest.mark.parametrize(
+        "fault", [SourceSlowError("does not begin"), SkillUnreadableError("no archive")]
+    )
+    async def test_git_gives_what_the_archive_does_not(
+        self, world: World, fault: AppError
+    ) -> None:
+        world.github.broken = fault
+
+        for text in ("acme/tools/pdf", "acme/tools/docx"):
+            await world.resolver.resolve(text)
+        assert (world.github.asked, world.github.surveys) == (1, 1)
+
+    async def test_after_a_minute_the_archive_is_asked_for_again(self, world: World) -> None:
+        world.github.broken = SourceSlowError("does not begin")
+        await world.resolver.resolve("acme/tools/pdf")
+        world.github.broken = None
+        world.clock.advance(timedelta(seconds=61))
+
+        await world.resolver.resolve("acme/tools/pdf#main")
+
+        assert (world.github.asked, len(world.github.downloads)) == (2, 1)
+
+
+class TestExactFiles:
+    """Repositories whose archive is not what was committed."""
+
+    @pytest.fixture
+    def altered(self, world: World, make_tree: MakeTree, md: Md) -> World:
+        rules = "skills/pdf/tests export-ignore\nskills/secret export-ignore\n"
+        archive = {
+            ".gitattributes": rules,
+            "skills/pdf/SKILL.md": md("pdf"),
+            "skills/docx/SKILL.md": md("docx"),
+        }
+        committed = {
+            **archive,
+            "skills/pdf/tests/t.py": "assert True",
+            "skills/secret/SKILL.md": md("secret"),
+        }
+        world.github.by_ref["acme/tools", ""] = commit(5), make_tree(archive)
+        world.github.committed[commit(5)] = make_tree(committed)
+        return world
+
+    async def test_a_skill_that_an_attribute_concerns_is_the_committed_one(
+        self, altered: World
+    ) -> None:
+        skill = await altered.resolver.resolve("acme/tools/pdf")
+
+        assert [file.path for file in skill.files] == ["SKILL.md", "tests/t.py"]
+        assert (len(altered.github.downloads), altered.github.surveys) == (1, 1)
+
+    async def test_a_skill_that_none_concerns_costs_nothing_more(self, altered: World) -> None:
+        await altered.resolver.resolve("acme/tools/docx")
+
+        assert (len(altered.github.downloads), altered.github.surveys) == (1, 0)
+
+    async def test_a_skill_that_the_archive_lacks_is_found(self, altered: World) -> None:
+        assert (await altered.resolver.resolve("acme/tools/secret")).path == "skills/secret"
+        listing = await altered.resolver.list_repository("acme", "tools", None)
+        assert [skill.name for skill in listing.skills] == ["docx", "pdf", "secret"]
+        assert altered.github.surveys == 1
+
+    async def test_a_lost_bundle_of_committed_files_is_made_again(self, altered: World) -> None:
+        skill = await altered.resolver.resolve("acme/tools/pdf")
+        original = altered.bundles.by_digest.pop(skill.digest)
+
+        await altered.another().bundle(skill.digest)
+
+        assert altered.bundles.by_digest[skill.digest] == original
+
+    async def test_without_git_the_archive_stands_and_says_so(self, altered: World) -> None:
+        altered.github.without_git = True
+
+        skill = await altered.resolver.resolve("acme/tools/pdf")
+
+        assert [file.path for file in skill.files] == ["SKILL.md"]
+        assert any("attributes" in warning for warning in skill.warnings)
+
+
+class TestWaiting:
     async def test_a_caller_who_gives_up_does_not_end_the_fetch_for_others(
         self, world: World
     ) -> None:
@@ -137,6 +261,35 @@ class TestBranches:
 
     async def test_a_ref_after_the_hash(self, branchy: World) -> None:
         assert (await branchy.resolver.resolve("acme/tools/new#feature/new")).commit == commit(7)
+
+    async def test_a_tag_may_begin_a_longer_branch(
+        self, world: World, make_tree: MakeTree, md: Md
+    ) -> None:
+        tree = make_tree({"deep/one/SKILL.md": md("one")})
+        world.github.by_ref["acme/tools", "v1"] = commit(8), make_tree({"README.md": "x"})
+        world.github.by_ref["acme/tools", "v1/next"] = commit(9), tree
+        address = "https://github.com/acme/tools/tree/v1"
+
+        skill = await world.resolver.resolve(f"{address}/next/deep/one")
+
+        assert (skill.commit, skill.path) == (commit(9), "deep/one")
+        with pytest.raises(SkillNotFoundError):
+            await world.resolver.resolve(f"{address}/next/deep/two")
+
+    async def test_a_tree_url_is_warm_for_another_process(self, world: World) -> None:
+        text = "https://github.com/acme/tools/tree/main/skills/pdf"
+        await world.resolver.resolve(text)
+
+        await world.another().resolve(text)
+
+        assert world.github.asked == 1
+
+    async def test_a_skill_in_a_part_of_a_branch(self, world: World) -> None:
+        address = "https://github.com/acme/tools/tree/main/skills"
+
+        skill = await world.resolver.resolve(f"npx skills add {address} --skill pdf")
+
+        assert skill.path == "skills/pdf"
 
     async def test_an_anchor_is_no_branch(self, world: World) -> None:
         with pytest.raises(SkillAmbiguousError):

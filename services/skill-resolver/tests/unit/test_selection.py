@@ -68,12 +68,6 @@ class TestFiles:
         assert [file.path for file in found.files] == ["SKILL.md"]
         assert "link" in found.warnings[0]
 
-    def test_export_rules_that_touch_the_skill_are_told(self, selected: Select) -> None:
-        files = {"s/SKILL.md": "x", ".gitattributes": "s/tests export-ignore\n*.md text\n"}
-
-        assert "export rules" in selected(files).warnings[0]
-        assert not selected({**files, ".gitattributes": "docs export-ignore\n"}).warnings
-
     def test_limits(self, selected: Select) -> None:
         files = {"s/SKILL.md": "x"} | {f"s/{n}": "y" * 10 for n in range(20)}
 
@@ -81,6 +75,13 @@ class TestFiles:
             selected(files, Limits(files=10))
         with pytest.raises(SkillTooLargeError):
             selected(files, Limits(total_bytes=100))
+
+    def test_a_size_that_is_not_known_before_is_counted_when_read(self) -> None:
+        files = {"s/SKILL.md": b"x" * 60, "s/a": b"y" * 60}
+        tree = Tree(dict.fromkeys(files, Entry(0)), files.__getitem__)
+
+        with pytest.raises(SkillTooLargeError):
+            select(tree, "s", "s/SKILL.md", Limits(total_bytes=100))
 
     def test_what_lies_below_a_file_or_link_is_forged(self) -> None:
         entries = {"a": Entry(0, target="/tmp"), "a/b": Entry(1), "c": Entry(1), "c/d/e": Entry(1)}

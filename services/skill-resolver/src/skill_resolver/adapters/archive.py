@@ -5,13 +5,10 @@ Contents go one after another into one unnamed temporary file; what lies where i
 So no path of the archive ever touches a disk, and a file is read back by offset.
 """
 
-import os
-import tempfile
-import weakref
 import zlib
 from dataclasses import dataclass, field
-from typing import IO
 
+from skill_resolver.adapters.spool import Spool
 from skill_resolver.adapters.tar import Steps, TarReader
 from skill_resolver.errors import SkillTooLargeError, SkillUnreadableError
 from skill_resolver.model.paths import refusal
@@ -36,17 +33,16 @@ class ArchiveLimits:
 
 
 @dataclass
-class _Spool:
+class _Unpacked:
     """The sink of one archive, without its top directory; the first entry of a path counts."""
 
     limits: ArchiveLimits
-    file: IO[bytes]
+    spool: Spool = field(default_factory=Spool)
     entries: dict[str, Entry] = field(default_factory=dict)
-    offsets: dict[str, int] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
     prefix: str | None = None
     seen: int = 0
-    end_of_file: int = 0
     _keeping: bool = False
 
     def begin(self, path: str, size: int, mode: int) -> None:
@@ -54,12 +50,11 @@ class _Spool:
         self._keeping = inner is not None and size <= self.limits.file_bytes
         if inner is not None:
             self.entries[inner] = Entry(size, mode)
-            self.offsets[inner] = self.end_of_file
+            self.places[inner] = self.spool.size
 
     def data(self, chunk: bytes) -> None:
         if self._keeping:
-            self.file.write(chunk)
-            self.end_of_file += len(chunk)
+            self.spool.add(chunk)
 
     def end(self) -> None:
         self._keeping = False
@@ -98,17 +93,12 @@ class _Spool:
 
 
 class Unpacker:
-    """Takes the packed bytes as they come; `finish` gives the tree.
-
-    The temporary file is closed when nothing refers to the tree any more, never under a reader.
-    """
+    """Takes the packed bytes as they come; `finish` gives the tree."""
 
     def __init__(self, limits: ArchiveLimits) -> None:
         self._limits = limits
-        file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by the finalizer)
-        weakref.finalize(self, file.close)
-        self._spool = _Spool(limits, file)
-        self._reader = TarReader(self._spool)
+        self._files = _Unpacked(limits)
+        self._reader = TarReader(self._files)
         self._steps: Steps = self._reader.steps()
         self._wanted = next(self._steps)
         self._buffer = bytearray()
@@ -139,15 +129,19 @@ class Unpacker:
         if not self._reader.commit:
             msg = "The archive does not say which commit it is."
             raise SkillUnreadableError(msg)
-        spool = self._spool
-        spool.file.flush()
-        tree = Tree(without_shadowed(spool.entries), self._read, tuple(spool.dropped))
+        files = self._files
+        tree = Tree(without_shadowed(files.entries), self._read, tuple(files.dropped))
         return tree, self._reader.commit
+
+    @property
+    def commit(self) -> str:
+        """What the archive says of itself, which it does at its beginning; "" before that."""
+        return self._reader.commit
 
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return self._spool.end_of_file
+        return self._files.spool.size
 
     def _take(self, data: bytes) -> None:
         self._unpacked += len(data)
@@ -167,10 +161,8 @@ class Unpacker:
         del self._buffer[:at]
 
     def _read(self, path: str) -> bytes:
-        entry = self._spool.entries[path]
+        files = self._files
+        entry = files.entries[path]
         if entry.size > self._limits.file_bytes:
             raise SkillTooLargeError(f"The file {path!r} is too large.")
-        content = os.pread(self._spool.file.fileno(), entry.size, self._spool.offsets[path])
-        if len(content) != entry.size:
-            raise SkillUnreadableError(f"The file {path!r} cannot be read.")
-        return content
+        return files.spool.read(files.places[path], entry.size)

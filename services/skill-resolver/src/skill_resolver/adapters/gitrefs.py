@@ -1,20 +1,23 @@
 """Branches and tags by one request of git's protocol, version 2: `ls-refs` with a prefix."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 HEADERS = {
     "Content-Type": "application/x-git-upload-pack-request",
     "Accept": "application/x-git-upload-pack-result",
     "Git-Protocol": "version=2",
 }
+ADVERTISED = {"Git-Protocol": "version=2"}
 _DELIMITER, _FLUSH = b"0001", b"0000"
-_LINE = re.compile(r"([0-9a-f]{40}) refs/(heads|tags)/(\S+)(?: peeled:([0-9a-f]{40}))?")
+_LINE = re.compile(
+    r"([0-9a-f]{40}) (?:(HEAD)|refs/(?:heads|tags)/(\S+))(?: peeled:([0-9a-f]{40}))?"
+)
 
 
-def request(prefix: str) -> bytes:
-    """Ask for the branches and tags that begin with `prefix`, tags peeled to their commits."""
-    arguments = ["peel", f"ref-prefix refs/heads/{prefix}", f"ref-prefix refs/tags/{prefix}"]
+def request(prefixes: Iterable[str]) -> bytes:
+    """Ask for the refs whose full names begin so, tags peeled to their commits."""
+    arguments = ["peel", *(f"ref-prefix {prefix}" for prefix in prefixes)]
     return b"".join(
         [
             _packet("command=ls-refs"),
@@ -28,7 +31,7 @@ def request(prefix: str) -> bytes:
 
 
 def parse(answer: bytes) -> Mapping[str, str]:
-    """Name -> commit; a branch goes before a tag of the same name."""
+    """Name -> commit, with HEAD where it was asked for; a branch goes before a tag of one name."""
     found: dict[str, str] = {}
     at = 0
     while at + 4 <= len(answer) and re.fullmatch(rb"[0-9a-f]{4}", answer[at : at + 4]):
@@ -38,9 +41,10 @@ def parse(answer: bytes) -> Mapping[str, str]:
         line = answer[at + 4 : at + size].decode("utf-8", "replace").rstrip("\n")
         at += size
         if match := _LINE.fullmatch(line):
-            commit, kind, name, peeled = match.groups()
-            if kind == "heads" or name not in found:
-                found[name] = peeled or commit
+            commit, head, name, peeled = match.groups()
+            is_branch = " refs/heads/" in line
+            if is_branch or (head or name) not in found:
+                found[head or name] = peeled or commit
     return found
 
 

@@ -10,7 +10,6 @@ from skill_resolver.model.paths import join, parent, refusal
 from skill_resolver.model.tree import Dropped, Tree
 
 _MAX_NOTES = 10
-_MAX_ATTRIBUTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,26 @@ class Selection:
 def select(tree: Tree, directory: str, skill_md: str, limits: Limits) -> Selection:
     """Read every file of the skill in `directory`; its SKILL.md becomes exactly that name."""
     wanted, notes = _wanted(tree, directory, skill_md, limits)
-    total = sum(tree.entries[real].size for real, _ in wanted.values())
-    if total > limits.total_bytes:
-        raise SkillTooLargeError(
-            f"The skill is {total:,} bytes; {limits.total_bytes:,} are allowed."
-        )
+    _check(sum(tree.entries[real].size for real, _ in wanted.values()), limits)
     tree.prepare({real for real, _ in wanted.values()})
-    files = [
-        SkillFile(path, tree.entries[real].mode, tree.read(real), linked)
-        for path, (real, linked) in sorted(wanted.items())
-    ]
+    files: list[SkillFile] = []
+    total = 0
+    for path, (real, linked) in sorted(wanted.items()):
+        content = tree.read(real)
+        total += len(content)
+        _check(total, limits)
+        files.append(SkillFile(path, tree.entries[real].mode, content, linked))
     notes += [f"{d.path!r} was left out: {d.reason}." for d in _dropped(tree, directory)]
-    notes += _export_rules(tree, directory)
     more = [f"... and {len(notes) - _MAX_NOTES} more notes."] if len(notes) > _MAX_NOTES else []
     return Selection(tuple(files), (*notes[:_MAX_NOTES], *more))
+
+
+def _check(total: int, limits: Limits) -> None:
+    """Twice: a size may not be known before the file is read."""
+    if total > limits.total_bytes:
+        raise SkillTooLargeError(
+            f"The skill is {total:,} bytes or more; {limits.total_bytes:,} are allowed."
+        )
 
 
 def _wanted(
@@ -106,20 +111,3 @@ def _regular(tree: Tree, directory: str) -> Iterator[tuple[str, str]]:
 def _dropped(tree: Tree, directory: str) -> list[Dropped]:
     prefix = f"{directory}/" if directory else ""
     return [dropped for dropped in tree.dropped if dropped.path.startswith(prefix)]
-
-
-def _export_rules(tree: Tree, directory: str) -> list[str]:
-    """GitHub's archives leave out or rewrite what `.gitattributes` marks so."""
-    entry = tree.entries.get(".gitattributes")
-    if entry is None or entry.target is not None or entry.size > _MAX_ATTRIBUTES:
-        return []
-    lines = tree.read(".gitattributes").decode("utf-8", "replace").split("\n")
-    marked = [line for line in lines if "export-ignore" in line or "export-subst" in line]
-    inside = [
-        line for line in marked if directory and line.lstrip("/").startswith(f"{directory}/")
-    ]
-    return (
-        ["The repository's export rules left out or rewrote files of this skill."]
-        if inside
-        else []
-    )

@@ -12,7 +12,9 @@ MAX_LINK_HOPS = 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A regular file, or a link when `target` is set; `mode` is 0644 or 0755."""
+    """A regular file, or a link when `target` is set; `mode` is 0644 or 0755. A size that is not
+    known before the file is fetched is 0.
+    """
 
     size: int
     mode: int = 0o644

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 
 from common.clock import Clock
@@ -18,7 +18,7 @@ from common.contracts.skills import (
 )
 from common.errors import ErrorCode, NotFoundError
 
-from skill_resolver.errors import RepositoryNotFoundError, SkillNotFoundError
+from skill_resolver.errors import RefNotFoundError, RepositoryNotFoundError, SkillNotFoundError
 from skill_resolver.model.assembly import Assembly, assemble
 from skill_resolver.model.bundle import read_one
 from skill_resolver.model.matching import Match, Matcher
@@ -29,9 +29,10 @@ from skill_resolver.model.selection import Limits
 from skill_resolver.model.tree import Tree
 from skill_resolver.ports import Bundles, LocalSkills, Resolutions
 from skill_resolver.service import presenting
+from skill_resolver.service.files import ExactFiles, Files
 from skill_resolver.service.flights import Flights
 from skill_resolver.service.snapshots import Snapshots
-from skill_resolver.service.splitting import split_tail
+from skill_resolver.service.splitting import longer, shortest
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Resolver:
         clock: Clock,
     ) -> None:
         self._snapshots = snapshots
+        self._files = ExactFiles(snapshots)
         self._locals = locals_
         self._known = known
         self._bundles = bundles
@@ -96,9 +98,9 @@ class Resolver:
         known = await self._known.listing(name, pinned.commit)
         if known is not None and not ref:
             return known
-        snapshot = await self._snapshots.at(name, pinned.commit)
         asked = SkillRef(owner, repo, ref=ref or "")
-        listing = await asyncio.to_thread(presenting.listing, snapshot.tree, asked, pinned.commit)
+        files = await self._files.for_list(asked, pinned.commit)
+        listing = await asyncio.to_thread(presenting.listing, files.tree, asked, pinned.commit)
         if not ref:
             await self._known.save_listing(name, listing)
         return listing
@@ -133,41 +135,48 @@ class Resolver:
         return content if content is not None else await self._rebuilt(await self.skill(digest))
 
     async def _rebuilt(self, skill: ResolvedSkill) -> bytes:
+        """The same bytes again, by whichever way they came the first time."""
         ref = SkillRef(skill.owner, skill.repo, ref=skill.commit, path=skill.path)
-        tree = self._local_tree(ref) if ref.is_local else None
-        if tree is None:
-            tree = (await self._snapshots.at(ref.repository, skill.commit)).tree
-        _, made = await asyncio.to_thread(self._found, tree, ref)
-        if made.digest != skill.digest:
-            msg = "The files of this digest are not to be had any more."
-            raise SkillNotFoundError(msg)
-        await self._bundles.put(made.digest, made.bundle)
-        return made.bundle
+        ways = self._local_ways(ref) if ref.is_local else self._files.ways(ref, skill.commit)
+        async for tree in ways:
+            _, made = await asyncio.to_thread(self._found, tree, ref)
+            if made.digest == skill.digest:
+                await self._bundles.put(made.digest, made.bundle)
+                return made.bundle
+        msg = "The files of this digest are not to be had any more."
+        raise SkillNotFoundError(msg)
+
+    async def _local_ways(self, ref: SkillRef) -> AsyncIterator[Tree]:
+        yield await asyncio.to_thread(self._local_tree, ref)
 
     async def _remote(self, ref: SkillRef) -> ResolvedSkill:
-        ref = await split_tail(self._snapshots, ref) if ref.tail else ref
+        if not ref.tail:
+            return await self._pinned(ref)
+        try:
+            return await self._pinned(shortest(ref))
+        except RefNotFoundError:
+            return await self._pinned(await longer(self._snapshots, ref))
+        except SkillNotFoundError as exc:
+            try:
+                split = await longer(self._snapshots, ref)
+            except SkillNotFoundError:
+                raise exc from None
+            return await self._pinned(split)
+
+    async def _pinned(self, ref: SkillRef) -> ResolvedSkill:
         notes: list[str] = []
         try:
             pinned = await self._snapshots.pin(ref.repository, ref.ref)
-        except RepositoryNotFoundError:
-            ref = await self._without_anchor(ref)
+        except RefNotFoundError:
+            if not ref.ref_may_be_anchor:
+                raise
+            ref = replace(ref, ref="", ref_may_be_anchor=False)
             notes.append("The part after # is no branch: the default branch was taken.")
             pinned = await self._snapshots.pin(ref.repository, "")
         if pinned.is_old:
             notes.append("GitHub cannot be asked now: this is what it said earlier.")
         skill = await self._answered(ref, pinned.commit)
         return skill.model_copy(update={"warnings": [*notes, *skill.warnings]})
-
-    async def _without_anchor(self, ref: SkillRef) -> SkillRef:
-        """Tell a missing repository from a missing branch; a page's anchor looks like a branch."""
-        if not ref.ref:
-            raise RepositoryNotFoundError(
-                f"There is no public repository {ref.repository}, or it is empty."
-            )
-        await self._snapshots.refs(ref.repository, ref.ref)
-        if not ref.ref_may_be_anchor:
-            raise SkillNotFoundError(f"{ref.repository} has no branch, tag or commit {ref.ref!r}.")
-        return replace(ref, ref="", ref_may_be_anchor=False)
 
     async def _answered(self, ref: SkillRef, commit: str) -> ResolvedSkill:
         question = _question(ref, commit)
@@ -177,8 +186,8 @@ class Resolver:
         return await self._flights.join(question, lambda: self._answer(question, ref, commit))
 
     async def _answer(self, question: str, ref: SkillRef, commit: str) -> ResolvedSkill:
-        snapshot = await self._snapshots.at(ref.repository, commit)
-        return await self._stored(question, snapshot.tree, ref, commit)
+        files = await self._files.of(ref, commit)
+        return await self._stored(question, files, ref, commit)
 
     async def _local(self, ref: SkillRef) -> ResolvedSkill:
         """Known as long as no file below the open directory has changed."""
@@ -187,7 +196,7 @@ class Resolver:
         if known is not None:
             return known
         tree = await asyncio.to_thread(self._local_tree, ref)
-        return await self._stored(question, tree, ref, "")
+        return await self._stored(question, Files(tree), ref, "")
 
     async def _local_state(self, label: str) -> str:
         state = await asyncio.to_thread(self._locals.state, label)
@@ -202,10 +211,11 @@ class Resolver:
         return tree
 
     async def _stored(
-        self, question: str, tree: Tree, ref: SkillRef, commit: str
+        self, question: str, files: Files, ref: SkillRef, commit: str
     ) -> ResolvedSkill:
         """A directory of this machine has no commit: its content stands for one."""
-        match, made = await asyncio.to_thread(self._found, tree, ref)
+        match, made = await asyncio.to_thread(self._found, files.tree, ref)
+        made = replace(made, warnings=(*made.warnings, *files.notes))
         commit = commit or made.digest.removeprefix("sha256:")[:40]
         skill = presenting.resolved(ref, commit, match, made, self._clock())
         if not await self._bundles.has(made.digest):

@@ -2,26 +2,24 @@
 
 from dataclasses import replace
 
-from skill_resolver.errors import RepositoryNotFoundError, SkillNotFoundError
+from skill_resolver.errors import SkillNotFoundError
 from skill_resolver.model.reference import SkillRef
 from skill_resolver.service.snapshots import Snapshots
 
 
-async def split_tail(snapshots: Snapshots, ref: SkillRef) -> SkillRef:
-    """The reference with its branch and path told apart.
-
-    A first segment that is itself a branch, tag or commit decides: git allows no `main/x` beside
-    `main`. Only when it is none are the names that begin with it asked for; the longest one whose
-    path exists is meant.
+def shortest(ref: SkillRef) -> SkillRef:
+    """The first segment as the branch. If there is such a branch it is nearly always meant: git
+    allows no `main/x` beside `main`, though a tag may be called so.
     """
-    try:
-        await snapshots.pin(ref.repository, _unless_default(ref.tail[0]))
-    except RepositoryNotFoundError:
-        return await _by_names(snapshots, ref)
-    return replace(ref, ref=ref.tail[0], path="/".join(ref.tail[1:]), tail=())
+    first = "" if ref.tail[0] == "HEAD" else ref.tail[0]
+    return replace(ref, ref=first, path="/".join(ref.tail[1:]), tail=())
 
 
-async def _by_names(snapshots: Snapshots, ref: SkillRef) -> SkillRef:
+async def longer(snapshots: Snapshots, ref: SkillRef) -> SkillRef:
+    """The longest branch or tag of several segments whose path exists.
+
+    Raises SkillNotFoundError where there is none.
+    """
     names = await snapshots.refs(ref.repository, ref.tail[0])
     splits = [
         (names["/".join(ref.tail[:count])], "/".join(ref.tail[count:]))
@@ -38,7 +36,3 @@ async def _by_names(snapshots: Snapshots, ref: SkillRef) -> SkillRef:
         if not splits
         else f"There is no {splits[0][1][:200]!r} on that branch."
     )
-
-
-def _unless_default(ref: str) -> str:
-    return "" if ref == "HEAD" else ref
