@@ -6,7 +6,9 @@ not for words; a mention in prose weighs less than a line of a script, and a sen
 something weighs less than one that asks for it.
 """
 
+from skill_resolver.model.report.finding import Finding
 from skill_resolver.model.report.policy import Policy, parse_policy
-from skill_resolver.model.report.scan import RULES_VERSION, Finding, scan
+from skill_resolver.model.report.rules import RULES_VERSION
+from skill_resolver.model.report.scan import scan
 
 __all__ = ["RULES_VERSION", "Finding", "Policy", "parse_policy", "scan"]

@@ -16,23 +16,28 @@ HOME = (
 )
 PRIVATE = (
     rf"{HOME}[/\\\"'+,\s`]{{1,8}}"
-    r"(?:\.ssh[/\\\"'+,\s]{1,6}(?:id_\w+|\*)|\.netrc\b|\.gnupg\b|\.git-credentials\b"
+    r"(?:\.ssh[/\\\"'+,\s]{1,6}(?:id_\w+(?!\w*\.pub)|\*)|\.netrc\b|\.gnupg\b|\.git-credentials\b"
     r"|\.hermes[/\\]\.env\b|\.config[/\\]gh[/\\]hosts|\.claude[/\\]\.credentials|\.codex[/\\]auth)"
     r"|/etc/shadow\b"
 )
 STORES = (
     r"\.aws[/\\]credentials|\.kube[/\\]config|\.docker[/\\]config\.json|\.npmrc\b|\.pypirc\b"
-    r"|Login Data\b|cookies\.sqlite|key4\.db|wallet\.dat|\.config[/\\]solana[/\\]id\.json"
+    r"|wallet\.dat|\.(?:bash|zsh|python|psql|mysql)_history\b|\.config[/\\]solana[/\\]id\.json|\.config[/\\]gcloud[/\\]\w*credentials"
 )
 READS = r"(?:\b(?:cat|less|head|tail|base64|xxd|cp|scp|rsync|tar|zip|gzip|type|strings)\b|open\(|read_text|readFile)"
 SENDING = (
-    r"(?:\bcurl\b.*(?:\s-[dFT]\b|--data|--upload-file|--form|@)|\bwget\b.*--post|\bnc\b|\bncat\b"
-    r"|requests\.(?:post|put)|httpx\.(?:post|put)|urlopen\(|sendall\()"
+    r"(?:\bcurl\b.*(?:\s-[dFT]\b|--data|--upload-file|--form|@)|\bwget\b.*--post"
+    r"|\bnc\b|\bncat\b|\b(?:dig|nslookup)\b.*\$"
+    r"|requests\.(?:post|put)|httpx\.(?:post|put)|urlopen\(|sendall\(|axios\.(?:post|put)"
+    r"|fetch\(.*method.{1,4}P(?:OS|U)T)"
 )
 KEYS = r"(?:OPENAI|ANTHROPIC|OPENROUTER|AWS_SECRET|GITHUB|GH|HF|STRIPE|SLACK)\w*(?:KEY|TOKEN|SECRET)\w*"
 
 SENDS = re.compile(SENDING, re.IGNORECASE)
 """A line that sends something out; only in company of a secret is it a finding."""
+
+QUOTED = re.compile(r"[\"'`\u2018\u201c\u00ab]\s*$")
+"""What stands before a phrase that is quoted rather than said."""
 
 FETCHES = re.compile(
     rf"(?:{FETCH}|requests\.\w+|httpx\.\w+|urlopen|urlretrieve|axios|git clone|pip3? install|fetch\()[^\n]*?"
@@ -46,10 +51,21 @@ KNOWN_INSTALLERS = frozenset(
         "bun.sh astral.sh deno.land sh.rustup.rs get.docker.com get.pnpm.io install.python-poetry.org"
         " rustup.rs brew.sh ollama.com cli.github.com deb.nodesource.com get.helm.sh fly.io"
         " sdk.cloud.google.com get.volta.sh mise.run mise.jdx.dev just.systems starship.rs claude.ai"
-        " hermes-agent.nousresearch.com cursor.com opencode.ai volta.sh"
+        " hermes-agent.nousresearch.com cursor.com opencode.ai volta.sh install.julialang.org"
+        " get.sdkman.io nixos.org install.determinate.systems get.k3s.io tailscale.com dot.net"
+        " install.duckdb.org get.nextflow.io pyenv.run get-ghcup.haskell.org aka.ms"
+        " releases.hashicorp.com dl.k8s.io storage.googleapis.com nodejs.org go.dev dl.google.com"
     )
 )
-"""Hosts whose installers people pipe into a shell every day: still said, but no reason to stop."""
+"""Hosts whose installers people run every day: still said, but no reason to stop."""
+
+KNOWN_REPOSITORIES = frozenset(
+    words(
+        "homebrew/install nvm-sh/nvm ohmyzsh/ohmyzsh pyenv/pyenv-installer helm/helm"
+        " rancher/k3d golangci/golangci-lint junegunn/fzf astral-sh/uv rvm/rvm"
+    )
+)
+"""The same, for scripts that lie in a repository of their maker."""
 
 DEFENSIVE = re.compile(
     r"\b(?:never|don'?t|do not|avoid|must not|should not|shouldn'?t|dangerous|detect\w*|flag(?:s|ged)?|"

@@ -15,7 +15,7 @@ from typing import Any
 
 from common.contracts.skills import Severity, Verdict
 
-from skill_resolver.model.report.scan import Finding
+from skill_resolver.model.report.finding import Finding
 
 _DEFAULT = {
     Severity.INFO: Verdict.CLEAR,

@@ -4,14 +4,18 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
 from common.contracts.skills import Severity
 
-from skill_resolver.model.report import hidden
-from skill_resolver.model.report.patterns import DEFENSIVE, FETCHES, KNOWN_INSTALLERS, SENDS
-from skill_resolver.model.report.rules import RULES, RULES_VERSION, Rule
+from skill_resolver.model.report import hidden, together
+from skill_resolver.model.report.binary import of_binary
+from skill_resolver.model.report.finding import ORDER, SOFTER, Finding
+from skill_resolver.model.report.hosts import hosts as hosts_of
+from skill_resolver.model.report.hosts import is_address, is_known, is_local, is_private
+from skill_resolver.model.report.needles import Needles
+from skill_resolver.model.report.patterns import DEFENSIVE, FETCHES, QUOTED
+from skill_resolver.model.report.rules import RULES, Rule
 from skill_resolver.model.report.text import Text, excerpt
 from skill_resolver.model.selection import SkillFile
 
@@ -20,74 +24,37 @@ _MAX_PER_RULE = 5
 _MAX_HOSTS = 20
 _MAX_TRIES = 200
 _BUDGET_S = 4.0
-_NEAR_LINES = 12
+_MAIN = "SKILL.md"
+_BIG_MAIN = 128 * 1024
 _BIG_FILE = 5 * 1024 * 1024
+_BIG_SKILL = 16 * 1024 * 1024
 _MANY_FILES = 500
-_SOFTER = {Severity.CRITICAL: Severity.DANGER, Severity.DANGER: Severity.WARNING}
-_ORDER = [Severity.CRITICAL, Severity.DANGER, Severity.WARNING, Severity.INFO]
-_SECRET_READS = {
-    "private-key-read": Severity.CRITICAL,
-    "environment-dump": Severity.CRITICAL,
-    "credential-store": Severity.DANGER,
-}
-_HOSTS = re.compile(r"(https?)://([A-Za-z0-9.-]+)", re.IGNORECASE)
-_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
-_PRIVATE_ADDRESS = re.compile(r"(?:127|10|192\.168|172\.(?:1[6-9]|2\d|3[01])|169\.254|0)\.")
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{40,4000}={0,2}(?![A-Za-z0-9+/=])")
+_AROUND_LINES = 3
+_BASE64 = re.compile(r"\b[A-Za-z0-9+/]{40,4000}={0,2}(?![A-Za-z0-9+/=])")
 _COMMANDS = re.compile(
     r"\b(?:curl|wget|bash|/bin/sh|powershell|nc)\b.*(?:https?:|/dev/|\d+\.\d+\.)", re.S
 )
-_MAGICS = (
-    (b"\x7fELF", "binary-program", Severity.DANGER),
-    (b"MZ", "binary-program", Severity.DANGER),
-    (b"\xcf\xfa\xed\xfe", "binary-program", Severity.DANGER),
-    (b"\xca\xfe\xba\xbe", "binary-program", Severity.DANGER),
-    (b"\x00asm", "bytecode", Severity.WARNING),
+_ADDRESSES = ("http://", "https://")
+_NEEDLES = Needles(
+    [*_ADDRESSES, *together.NEEDLES, *(needle for rule in RULES for needle in rule.needles)]
 )
-_BYTECODE = (".pyc", ".pyo", ".jar", ".class", ".dex", ".node")
-_ARCHIVES = (
-    ".zip",
-    ".tar",
-    ".tgz",
-    ".gz",
-    ".7z",
-    ".rar",
-    ".xz",
-    ".bz2",
-    ".whl",
-    ".iso",
-    ".dmg",
-    ".pkg",
-)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One place worth a look; `line` counts from 1, 0 stands for the whole file."""
-
-    rule: str
-    severity: Severity
-    file: str
-    line: int
-    excerpt: str
+_SAID_TO_THE_AGENT = {"prompt-injection", "secrecy"}
 
 
 def scan(files: Sequence[SkillFile], budget_s: float = _BUDGET_S) -> list[Finding]:
     """All findings, gravest first; never raises. What takes too long to look at is said so."""
-    found: list[Finding] = []
+    found: list[Finding] = list(_of_all(files))
     hosts: dict[str, Finding] = {}
     until = time.thread_time() + budget_s
     for file in files:
-        found += _of_name(file)
+        found += _of_one(file)
         if time.thread_time() > until:
             found.append(
                 Finding("not-scanned", Severity.DANGER, file.path, 0, "too much to look at")
             )
             break
-        text = Text.of(file.path, file.content)
-        found += _of_binary(file) if text is None else _of_text(text, hosts)
-    if len(files) > _MANY_FILES:
-        found.append(Finding("many-files", Severity.INFO, "", 0, f"{len(files)} files"))
+        text = Text.of(file.path, file.content, _NEEDLES)
+        found += of_binary(file) if text is None else _of_text(text, hosts)
     found += [host for host in hosts.values() if host.severity is not Severity.INFO]
     found += [host for host in hosts.values() if host.severity is Severity.INFO][:_MAX_HOSTS]
     unique = {(f.rule, f.file, f.line): f for f in sorted(found, key=_gravity, reverse=True)}
@@ -95,28 +62,26 @@ def scan(files: Sequence[SkillFile], budget_s: float = _BUDGET_S) -> list[Findin
 
 
 def _gravity(finding: Finding) -> tuple[int, str, int, str]:
-    return _ORDER.index(finding.severity), finding.file, finding.line, finding.rule
+    return ORDER.index(finding.severity), finding.file, finding.line, finding.rule
 
 
-def _of_name(file: SkillFile) -> Iterator[Finding]:
+def _of_all(files: Sequence[SkillFile]) -> Iterator[Finding]:
+    if len(files) > _MANY_FILES:
+        yield Finding("many-files", Severity.INFO, "", 0, f"{len(files)} files")
+    total = sum(len(file.content) for file in files)
+    if total > _BIG_SKILL:
+        yield Finding("oversize", Severity.INFO, "", 0, f"{_mib(total)} in all files")
+
+
+def _of_one(file: SkillFile) -> Iterator[Finding]:
     for kind, severity in hidden.in_name(file.path):
         yield Finding(kind, severity, file.path, 0, excerpt(file.path))
-    if len(file.content) > _BIG_FILE:
-        size = f"{len(file.content) / 1024 / 1024:.1f} MiB"
-        yield Finding("big-file", Severity.INFO, file.path, 0, size)
+    if len(file.content) > (_BIG_MAIN if file.path == _MAIN else _BIG_FILE):
+        yield Finding("oversize", Severity.INFO, file.path, 0, _mib(len(file.content)))
 
 
-def _of_binary(file: SkillFile) -> Iterator[Finding]:
-    for magic, rule, severity in _MAGICS:
-        if file.content.startswith(magic) and len(file.content) > 16:
-            yield Finding(
-                rule, severity, file.path, 0, f"{len(file.content)} bytes that cannot be read"
-            )
-            return
-    if file.path.lower().endswith(_BYTECODE):
-        yield Finding("bytecode", Severity.WARNING, file.path, 0, "compiled code")
-    elif file.path.lower().endswith(_ARCHIVES):
-        yield Finding("archive", Severity.INFO, file.path, 0, "a packed archive")
+def _mib(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MiB"
 
 
 def _of_text(text: Text, hosts: dict[str, Finding]) -> list[Finding]:
@@ -127,7 +92,7 @@ def _of_text(text: Text, hosts: dict[str, Finding]) -> list[Finding]:
     for rule in RULES:
         found += _of_rule(rule, text)
     found += _encoded(text)
-    found += _together(text, found)
+    found += together.correlated(text, found)
     _note_hosts(text, hosts)
     return found
 
@@ -137,47 +102,46 @@ def _of_rule(rule: Rule, text: Text) -> list[Finding]:
     for at, line in text.lines_with(rule.needles, _MAX_TRIES):
         match = rule.pattern.search(line)
         if match:
-            severity = _weight(rule, text, at, line)
-            severity = _known_installer(rule, line, severity)
+            severity = _weight(rule, text, at, line, match)
             found.append(Finding(rule.id, severity, text.path, text.line_of(at), excerpt(line)))
         if len(found) >= _MAX_PER_RULE:
             break
     return found
 
 
-def _weight(rule: Rule, text: Text, at: int, line: str) -> Severity:
+def _weight(rule: Rule, text: Text, at: int, line: str, match: re.Match[str]) -> Severity:
     """Prose weighs less than code, a warning less than a wish; what is critical still asks to be
     confirmed.
     """
-    severity = rule.severity
-    if text.is_prose_at(at, line) and rule.in_prose is not None:
+    severity = _of_source(rule, line)
+    if rule.in_prose is not None and text.is_prose_at(at, line):
         severity = rule.in_prose
-    if DEFENSIVE.search(_around(rule, line)) and text.is_document:
-        severity = _SOFTER.get(severity, severity)
+    if text.is_document and _is_warned_of(rule, text, at, line, match):
+        severity = SOFTER.get(severity, severity)
     return severity
 
 
-def _around(rule: Rule, line: str) -> str:
-    """The sentence of the match without the match: `never tell the user` is itself no warning."""
-    match = rule.pattern.search(line)
-    if match is None:
-        return ""
+def _is_warned_of(rule: Rule, text: Text, at: int, line: str, match: re.Match[str]) -> bool:
+    """The sentence, without the match, warns: `never tell the user` is itself no warning. What is
+    quoted may be warned of some lines away.
+    """
     before = re.split(r"[.!?;]\s", line[: match.start()])[-1]
     after = re.split(r"[.!?;](?:\s|$)", line[match.end() :])[0]
-    return f"{before} {after}"
+    if DEFENSIVE.search(f"{before} {after}"):
+        return True
+    is_quoted = rule.id in _SAID_TO_THE_AGENT and QUOTED.search(line[: match.start()])
+    return bool(is_quoted and DEFENSIVE.search(text.around(at, _AROUND_LINES)))
 
 
-def _known_installer(rule: Rule, line: str, severity: Severity) -> Severity:
+def _of_source(rule: Rule, line: str) -> Severity:
     """Where the piped script comes from decides: here, an everyday installer, a bare address."""
-    hosts = [(s.lower(), h.removeprefix("www.").lower()) for s, h in _HOSTS.findall(line)]
-    if rule.id != "remote-shell" or not hosts:
-        return severity
-    names = {host for _, host in hosts}
-    if all(host == "localhost" or _PRIVATE_ADDRESS.match(host) for host in names):
+    if rule.id != "remote-shell" or not hosts_of(line):
+        return rule.severity
+    if is_local(line):
         return Severity.INFO
-    if any(_ADDRESS.fullmatch(host) for host in names):
+    if any(map(is_address, hosts_of(line))):
         return Severity.CRITICAL
-    return Severity.WARNING if names <= KNOWN_INSTALLERS else severity
+    return Severity.WARNING if is_known(line) else rule.severity
 
 
 def _encoded(text: Text) -> Iterator[Finding]:
@@ -199,46 +163,14 @@ def _encoded(text: Text) -> Iterator[Finding]:
             )
 
 
-def _together(text: Text, found: Iterable[Finding]) -> Iterator[Finding]:
-    """A secret that is read and something that is sent: in one script, or near each other in a
-    document.
-    """
-    reads = [finding for finding in found if finding.rule in _SECRET_READS]
-    if not reads:
-        return
-    for at, line in text.lines_with(
-        ("curl", "wget", "nc ", "post(", "put(", "urlopen", "sendall"), 50
-    ):
-        number = text.line_of(at)
-        near = [r for r in reads if _belongs(r, number, text)]
-        if near and SENDS.search(line):
-            severity = min((_SECRET_READS[r.rule] for r in near), key=_ORDER.index)
-            yield replace(
-                near[0], rule="exfiltration", severity=severity, excerpt=excerpt(line), line=number
-            )
-            return
-
-
-def _belongs(read: Finding, line: int, text: Text) -> bool:
-    is_script = not text.is_document and read.rule == "private-key-read"
-    return is_script or abs(read.line - line) <= _NEAR_LINES
-
-
 def _note_hosts(text: Text, hosts: dict[str, Finding]) -> None:
     """Name each host that is fetched from, once; a bare address is worth a warning."""
-    for at, line in text.lines_with(("http://", "https://"), _MAX_TRIES):
+    for at, line in text.lines_with(_ADDRESSES, _MAX_TRIES):
         match = FETCHES.search(line)
-        if not match or match[2].lower() in hosts or match[2].lower() == "localhost":
+        host = match[2].lower() if match else ""
+        is_example = "example." in host or host.endswith((".example", ".local"))
+        if not host or host in hosts or is_private(host) or is_example:
             continue
-        host = match[2].lower()
-        if (
-            _PRIVATE_ADDRESS.match(host)
-            or "example." in host
-            or host.endswith((".example", ".local"))
-        ):
-            continue
-        severity = Severity.WARNING if _ADDRESS.fullmatch(host) else Severity.INFO
-        hosts[host] = Finding("remote-fetch", severity, text.path, text.line_of(at), excerpt(line))
-
-
-__all__ = ["RULES_VERSION", "Finding", "scan"]
+        severity = Severity.WARNING if is_address(host) else Severity.INFO
+        shown = excerpt(f"{host}: {line.strip()}")
+        hosts[host] = Finding("remote-fetch", severity, text.path, text.line_of(at), shown)

@@ -2,9 +2,11 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+from skill_resolver.model.report.needles import Needles
 
 MAX_TEXT = 2 * 1024 * 1024
 MAX_LINE = 600
@@ -41,16 +43,17 @@ def excerpt(line: str) -> str:
 class Text:
     path: str
     body: str
+    needles: Needles
 
     @classmethod
-    def of(cls, path: str, content: bytes) -> "Text | None":
+    def of(cls, path: str, content: bytes, needles: Needles) -> "Text | None":
         """None for what is no text."""
         head = content[:MAX_TEXT]
         if b"\0" in head[:8000] and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
             return None
         if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return cls(path, head.decode("utf-16", "replace"))
-        return cls(path, head.decode("utf-8", "replace"))
+            return cls(path, head.decode("utf-16", "replace"), needles)
+        return cls(path, head.decode("utf-8", "replace"), needles)
 
     @property
     def is_document(self) -> bool:
@@ -81,19 +84,32 @@ class Text:
     def line_of(self, at: int) -> int:
         return bisect_right(self._starts, at)
 
+    @cached_property
+    def _places(self) -> Mapping[str, Sequence[int]]:
+        return self.needles.places(self._lower)
+
     def lines_with(self, needles: Sequence[str], most: int) -> Iterator[tuple[int, str]]:
         """Each line with one of the needles, with its offset; of a very long line the part around
         it.
         """
         seen: set[int] = set()
         for needle in needles:
-            at = self._lower.find(needle)
-            while at >= 0 and len(seen) < most:
+            end = -1
+            for at in self._places.get(needle, ()):
+                if at < end or len(seen) >= most:
+                    continue
                 start, end = self._bounds(at)
                 if start not in seen:
                     seen.add(start)
                     yield start, self.body[start:end]
-                at = self._lower.find(needle, max(end, at + 1))
+
+    def around(self, at: int, lines: int) -> str:
+        """The line at `at` with some before and after it."""
+        number = self.line_of(at)
+        first = self._starts[max(0, number - 1 - lines)]
+        last = number + lines
+        end = self._starts[last] if last < len(self._starts) else len(self.body)
+        return self.body[first : min(end, first + 4000)]
 
     def _bounds(self, at: int) -> tuple[int, int]:
         start = self.body.rfind("\n", 0, at) + 1
