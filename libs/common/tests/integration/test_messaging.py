@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from common.contracts.events import (
     OWNER_CREATED,
@@ -144,6 +144,16 @@ class TestObjects:
 
         assert not await bucket.has("gone")
         assert await bucket.get("gone") is None
+
+    async def test_what_is_old_is_listed(self, nats_connection: Client) -> None:
+        bucket = ObjectBucket(nats_connection.jetstream(), "old-bucket")
+        assert await bucket.names_before(datetime.now(UTC)) == []
+        for name in ("a", "b", "gone"):
+            await bucket.put(name, b"x")
+        await bucket.delete("gone")
+
+        assert await bucket.names_before(datetime.now(UTC) - timedelta(hours=1)) == []
+        assert sorted(await bucket.names_before(datetime.now(UTC))) == ["a", "b"]
 
 
 class TestStreams:

@@ -1,6 +1,5 @@
 """The composition root of the resolver."""
 
-import tomllib
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -22,8 +21,8 @@ from skill_resolver.adapters.github import GitHub
 from skill_resolver.adapters.http import GitHubHosts, Requests, Times
 from skill_resolver.adapters.local import LocalDirectories
 from skill_resolver.adapters.mongo import INDEXES, RESOLUTIONS, MongoResolutions
+from skill_resolver.adapters.policy import PolicyFile
 from skill_resolver.endpoints import serve
-from skill_resolver.model.report import Policy, parse_policy
 from skill_resolver.model.selection import Limits
 from skill_resolver.reconcilers import ForgetUnused
 from skill_resolver.service import Resolver, Rules, SnapshotBudget, Snapshots
@@ -32,6 +31,7 @@ from skill_resolver.settings import Settings, environment_of_git
 SERVICE = "skill-resolver"
 _RELAY_EVERY = timedelta(seconds=1)
 _FORGET_EVERY = timedelta(hours=1)
+_POLICY_EVERY = timedelta(seconds=5)
 
 
 async def run(settings: Settings, shared: SharedSettings) -> None:
@@ -50,18 +50,24 @@ async def run(settings: Settings, shared: SharedSettings) -> None:
         known = MongoResolutions(bone.database)
         bucket = ObjectBucket(bone.jetstream, BUNDLE_BUCKET, replicas=shared.stream_replicas)
         bundles = ObjectBundles(bucket)
-        resolver = build(settings, client, known, bundles)
+        policy = PolicyFile(settings.policy_file)
+        resolver = build(settings, client, known, bundles, policy)
         stack.push_async_callback(resolver.drain)
         await serve(bone.server, resolver)
         forget = ForgetUnused(known, bundles, after=settings.forget_after, clock=utc_now)
         await run_until_stopped(
             every(_RELAY_EVERY, _relay(bone).run_batched),
             every(_FORGET_EVERY, forget.run_once),
+            every(_POLICY_EVERY, policy.run_once),
         )
 
 
 def build(
-    settings: Settings, client: httpx.AsyncClient, known: MongoResolutions, bundles: ObjectBundles
+    settings: Settings,
+    client: httpx.AsyncClient,
+    known: MongoResolutions,
+    bundles: ObjectBundles,
+    policy: PolicyFile,
 ) -> Resolver:
     budget = SnapshotBudget(disk_bytes=settings.snapshot_disk_bytes)
     local = LocalDirectories(
@@ -69,7 +75,7 @@ def build(
     )
     rules = Rules(
         own_hosts=frozenset(host.lower() for host in settings.own_hosts),
-        policy=_policy(settings),
+        policy=policy,
         limits=Limits(files=settings.max_skill_files, total_bytes=settings.max_skill_bytes),
     )
     github = _github(settings, client)
@@ -107,12 +113,6 @@ def http_client() -> httpx.AsyncClient:
         follow_redirects=False,
         trust_env=True,
     )
-
-
-def _policy(settings: Settings) -> Policy:
-    if settings.policy_file is None:
-        return Policy()
-    return parse_policy(tomllib.loads(settings.policy_file.read_text(encoding="utf-8")))
 
 
 def _relay(bone: Backbone) -> OutboxRelay:

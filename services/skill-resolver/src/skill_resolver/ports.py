@@ -1,6 +1,6 @@
 """What the use cases need of the outside."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +9,7 @@ from common.contracts.events import OutgoingEvent
 from common.contracts.skills import RepositorySkills, ResolvedSkill
 
 from skill_resolver.model.reference import SkillRef
+from skill_resolver.model.report import Finding
 from skill_resolver.model.tree import Tree
 
 
@@ -97,10 +98,20 @@ class Resolutions(Protocol):
 
     async def save_listing(self, repository: str, listing: RepositorySkills) -> None: ...
 
+    async def findings(self, digest: str, rules_version: int) -> list[Finding] | None:
+        """What the rules of that version found in the files of a digest; None if never asked."""
+
+    async def save_findings(
+        self, digest: str, rules_version: int, findings: Sequence[Finding]
+    ) -> None: ...
+
     async def forget_unused(self, before: datetime) -> list[str]:
-        """Remove answers nobody asked for since `before`; return digests that no answer has any
-        more.
+        """Remove answers nobody asked for since `before`, and the reports of digests that no
+        answer has any more; return those digests.
         """
+
+    async def unknown(self, digests: Collection[str]) -> list[str]:
+        """Which of these no answer has."""
 
 
 class Bundles(Protocol):
@@ -113,3 +124,6 @@ class Bundles(Protocol):
     async def has(self, digest: str) -> bool: ...
 
     async def delete(self, digest: str) -> None: ...
+
+    async def written_before(self, time: datetime) -> list[str]:
+        """Digests of bundles that have lain there since before `time`."""

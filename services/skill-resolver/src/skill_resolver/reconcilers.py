@@ -6,6 +6,9 @@ from common.clock import Clock
 
 from skill_resolver.ports import Bundles, Resolutions
 
+_ANSWERED_WITHIN = timedelta(days=1)
+"""A bundle is written before its answer; one that is older and still has none never gets one."""
+
 
 class ForgetUnused:
     def __init__(
@@ -17,7 +20,10 @@ class ForgetUnused:
         self._clock = clock
 
     async def run_once(self) -> int:
-        digests = await self._known.forget_unused(self._clock() - self._after)
-        for digest in digests:
+        forgotten = await self._known.forget_unused(self._clock() - self._after)
+        old = await self._bundles.written_before(self._clock() - _ANSWERED_WITHIN)
+        orphans = await self._known.unknown(old)
+        gone = {*forgotten, *orphans}
+        for digest in gone:
             await self._bundles.delete(digest)
-        return len(digests)
+        return len(gone)

@@ -1,5 +1,6 @@
 """What is remembered, in a real store."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,12 +9,14 @@ from common.contracts.skills import (
     RepositorySkills,
     ResolvedSkill,
     SafetyReport,
+    Severity,
     SkillFile,
     Verdict,
 )
 from common.mongo import Database, ensure_indexes
 from common.testing.fakes import START, StoppedClock
 from skill_resolver.adapters.mongo import INDEXES, MongoResolutions
+from skill_resolver.model.report import Finding
 from skill_resolver.ports import Head
 
 
@@ -87,9 +90,32 @@ class TestAnswers:
         await known.save_listing("acme/tools", listing)
 
         assert await known.head("acme/tools", "") == head
+        large = replace(head, is_large=True)
+        await known.save_head("acme/tools", "", large)
+        assert await known.head("acme/tools", "") == large
         assert await known.head("acme/tools", "main") is None
         assert await known.listing("acme/tools", "a" * 40) == listing
         assert await known.listing("acme/tools", "b" * 40) is None
+
+
+class TestReports:
+    FOUND = (
+        Finding("remote-shell", Severity.DANGER, "a\u202e.sh", 3, "curl x | sh"),
+        Finding("remote-fetch", Severity.INFO, "SKILL.md", 0, ""),
+    )
+
+    async def test_findings_come_back_as_they_were(self, known: MongoResolutions) -> None:
+        await known.save_findings(skill().digest, 2, self.FOUND)
+
+        assert await known.findings(skill().digest, 2) == list(self.FOUND)
+        assert await known.findings(skill(2).digest, 2) is None
+
+    async def test_other_rules_find_other_things(self, known: MongoResolutions) -> None:
+        await known.save_findings(skill().digest, 1, self.FOUND)
+
+        assert await known.findings(skill().digest, 2) is None
+        await known.save_findings(skill().digest, 2, [])
+        assert await known.findings(skill().digest, 2) == []
 
 
 class TestForgetting:
@@ -105,9 +131,15 @@ class TestForgetting:
         clock.advance(timedelta(days=40))
         await known.save("shared-2", skill(3), event(skill(3)))
 
+        for number in (1, 2, 3):
+            await known.save_findings(skill(number).digest, 2, [])
+
         gone = await known.forget_unused(clock() - timedelta(days=30))
 
         assert gone == [skill(1).digest]
+        assert await known.unknown([skill(n).digest for n in (1, 2, 3)]) == gone
+        assert await known.findings(skill(1).digest, 2) is None
+        assert await known.findings(skill(3).digest, 2) == []
         assert await known.answer("old") is None
         assert await known.answer("waiting") == skill(2)
 

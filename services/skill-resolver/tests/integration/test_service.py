@@ -25,6 +25,7 @@ from common.outbox import OutboxRelay
 from nats.aio.client import Client
 from skill_resolver.adapters.bundles import ObjectBundles
 from skill_resolver.adapters.mongo import INDEXES, RESOLUTIONS, MongoResolutions
+from skill_resolver.adapters.policy import PolicyFile
 from skill_resolver.endpoints import serve
 from skill_resolver.main import build, http_client
 from skill_resolver.settings import Settings
@@ -66,7 +67,7 @@ async def rpc(
         http_client() as client,
         RpcServer(nats_connection, service="skill-resolver") as server,
     ):
-        resolver = build(settings, client, MongoResolutions(database), bundles)
+        resolver = build(settings, client, MongoResolutions(database), bundles, PolicyFile(None))
         await serve(server, resolver)
         yield RpcClient(nats_connection)
         await resolver.drain()

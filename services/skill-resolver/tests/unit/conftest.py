@@ -2,10 +2,11 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 import pytest
+from common.clock import Clock, utc_now
 from common.contracts.events import OutgoingEvent
 from common.contracts.skills import RepositorySkills, ResolvedSkill
 from common.errors import AppError
@@ -18,6 +19,7 @@ from skill_resolver.errors import (
     SourceUnavailableError,
 )
 from skill_resolver.model.reference import LOCAL_OWNER, SkillRef
+from skill_resolver.model.report import Finding
 from skill_resolver.model.tree import Tree
 from skill_resolver.ports import Head, Snapshot
 from skill_resolver.service import Resolver, Rules, SnapshotBudget, Snapshots
@@ -122,6 +124,8 @@ class FakeResolutions:
         self.events: list[OutgoingEvent] = []
         self.heads: dict[tuple[str, str], Head] = {}
         self.listings: dict[tuple[str, str], RepositorySkills] = {}
+        self.reports: dict[str, tuple[int, Sequence[Finding]]] = {}
+        self.reports_saved = 0
 
     async def answer(self, question: str) -> ResolvedSkill | None:
         return self.answers.get(question)
@@ -146,16 +150,35 @@ class FakeResolutions:
     async def save_listing(self, repository: str, listing: RepositorySkills) -> None:
         self.listings[repository, listing.commit] = listing
 
+    async def findings(self, digest: str, rules_version: int) -> list[Finding] | None:
+        version, found = self.reports.get(digest, (0, []))
+        return list(found) if version == rules_version else None
+
+    async def save_findings(
+        self, digest: str, rules_version: int, findings: Sequence[Finding]
+    ) -> None:
+        self.reports[digest] = (rules_version, findings)
+        self.reports_saved += 1
+
     async def forget_unused(self, before: datetime) -> list[str]:
-        return []
+        gone = [s.digest for s in self.answers.values() if s.resolved_at < before]
+        self.answers = {q: s for q, s in self.answers.items() if s.resolved_at >= before}
+        return await self.unknown(gone)
+
+    async def unknown(self, digests: Collection[str]) -> list[str]:
+        known = {skill.digest for skill in self.answers.values()}
+        return [digest for digest in digests if digest not in known]
 
 
 class FakeBundles:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = utc_now) -> None:
         self.by_digest: dict[str, bytes] = {}
+        self.written: dict[str, datetime] = {}
+        self._clock = clock
 
     async def put(self, digest: str, content: bytes) -> None:
         self.by_digest[digest] = content
+        self.written[digest] = self._clock()
 
     async def get(self, digest: str) -> bytes | None:
         return self.by_digest.get(digest)
@@ -165,6 +188,10 @@ class FakeBundles:
 
     async def delete(self, digest: str) -> None:
         self.by_digest.pop(digest, None)
+        self.written.pop(digest, None)
+
+    async def written_before(self, time: datetime) -> list[str]:
+        return [digest for digest, at in self.written.items() if at < time]
 
 
 class World:
@@ -174,8 +201,8 @@ class World:
         self.github = FakeRepositories()
         self.local = FakeLocal()
         self.known = FakeResolutions()
-        self.bundles = FakeBundles()
         self.clock = StoppedClock()
+        self.bundles = FakeBundles(self.clock)
         self.rules = rules or Rules()
         self.resolver = self.another()
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from common.contracts.skills import Severity, Verdict
 from skill_resolver.model.report import Finding, Policy, parse_policy, scan
+from skill_resolver.model.report.meanings import MEANINGS
+from skill_resolver.model.report.rules import RULES
 from skill_resolver.model.selection import SkillFile
 
 LABELLED = Path(__file__).parents[1] / "labelled"
@@ -136,14 +138,35 @@ class TestPolicy:
         assert milder.verdict("d", [milder.weigh(f) for f in findings]) is Verdict.CLEAR
 
     def test_single_skills_by_digest(self, findings: list[Finding]) -> None:
-        policy = parse_policy({"skills": {"allow": ["good"], "deny": ["bad"]}})
+        good, bad = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+        policy = parse_policy({"skills": {"allow": [good], "deny": [bad]}})
 
-        assert policy.verdict("good", findings) is Verdict.CLEAR
-        assert policy.verdict("bad", []) is Verdict.BLOCK
+        assert policy.verdict(good, findings) is Verdict.CLEAR
+        assert policy.verdict(bad, []) is Verdict.BLOCK
 
     @pytest.mark.parametrize(
-        "document", [{"verdict": {"danger": "maybe"}}, {"severity": {"x": "awful"}}]
+        ("document", "complaint"),
+        [
+            ({"verdict": {"danger": "maybe"}}, "maybe"),
+            ({"verdict": {"awful": "block"}}, "awful"),
+            ({"severity": {"remote-shell": "awful"}}, "awful"),
+            ({"severity": {"remote-shel": "info"}}, "remote-shel"),
+            ({"severity": 3}, "severity"),
+            ({"skills": {"allow": "sha256:1"}}, "digests"),
+            ({"skills": {"allow": ["good"]}}, "digests"),
+            ({"skills": {"permit": []}}, "permit"),
+            ({"verdicts": {}}, "verdicts"),
+        ],
     )
-    def test_a_policy_that_says_nonsense_is_refused(self, document: dict[str, object]) -> None:
-        with pytest.raises(ValueError, match="is not a valid"):
+    def test_a_policy_that_says_nonsense_is_refused_by_name(
+        self, document: dict[str, object], complaint: str
+    ) -> None:
+        with pytest.raises(ValueError, match=complaint):
             parse_policy(document)
+
+
+class TestMeanings:
+    def test_every_rule_has_one_and_every_one_a_rule(self) -> None:
+        found = {f.rule for path in (*MALICIOUS, *BENIGN) for f in scan(files_of(path))}
+
+        assert {rule.id for rule in RULES} | found <= MEANINGS.keys()

@@ -1,6 +1,6 @@
 """Bodies too large for a message, by name in an Object Store bucket."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError, ObjectNotFoundError
@@ -46,6 +46,19 @@ class ObjectBucket:
         except (ObjectNotFoundError, NotFoundError):
             return False
         return True
+
+    async def names_before(self, time: datetime) -> list[str]:
+        """The names of objects written before `time`."""
+        store = await self._store()
+        try:
+            objects = await store.list(ignore_deletes=True)
+        except NotFoundError:
+            return []
+        return [
+            found.name
+            for found in objects
+            if not found.deleted and found.mtime and datetime.fromisoformat(found.mtime) < time
+        ]
 
     async def delete(self, name: str) -> None:
         """Delete; an object that is gone is not an error."""

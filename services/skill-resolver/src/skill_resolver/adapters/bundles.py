@@ -1,5 +1,7 @@
 """Bundles in the Object Store, by the hexadecimal part of their digest."""
 
+from datetime import datetime
+
 from common.messaging.objects import ObjectBucket
 
 from skill_resolver.ports import Bundles
@@ -20,6 +22,9 @@ class ObjectBundles(Bundles):
 
     async def delete(self, digest: str) -> None:
         await self._bucket.delete(_name(digest))
+
+    async def written_before(self, time: datetime) -> list[str]:
+        return [f"sha256:{name}" for name in await self._bucket.names_before(time)]
 
 
 def _name(digest: str) -> str:

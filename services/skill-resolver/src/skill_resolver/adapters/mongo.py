@@ -5,19 +5,23 @@ names.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from common.clock import Clock, utc_now
 from common.contracts.events import OutgoingEvent
-from common.contracts.skills import RepositorySkills, ResolvedSkill
-from common.mongo import Collection, Database
+from common.contracts.skills import RepositorySkills, ResolvedSkill, Severity
+from common.mongo import Collection as Documents
+from common.mongo import Database
 from common.outbox import OUTBOX_INDEX, waiting
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from skill_resolver.model.report import Finding
 from skill_resolver.ports import Head, Resolutions
 
-RESOLUTIONS, HEADS, LISTINGS = "resolutions", "heads", "listings"
+RESOLUTIONS, HEADS, LISTINGS, REPORTS = "resolutions", "heads", "listings", "reports"
 _KEPT = int(timedelta(days=30).total_seconds())
 _USE_NOTED_EVERY = timedelta(days=1)
 _REMEMBERED_FOR = timedelta(hours=1)
@@ -37,9 +41,10 @@ INDEXES = {
 
 class MongoResolutions(Resolutions):
     def __init__(self, database: Database, clock: Clock = utc_now) -> None:
-        self._resolutions: Collection = database[RESOLUTIONS]
-        self._heads: Collection = database[HEADS]
-        self._listings: Collection = database[LISTINGS]
+        self._resolutions: Documents = database[RESOLUTIONS]
+        self._heads: Documents = database[HEADS]
+        self._listings: Documents = database[LISTINGS]
+        self._reports: Documents = database[REPORTS]
         self._clock = clock
         self._remembered: OrderedDict[str, tuple[ResolvedSkill, datetime]] = OrderedDict()
 
@@ -72,10 +77,13 @@ class MongoResolutions(Resolutions):
 
     async def head(self, repository: str, ref: str) -> Head | None:
         found = await self._heads.find_one({"_id": f"{repository}@{ref}"})
-        return Head(found["commit"], found["etag"], found["checked_at"]) if found else None
+        if found is None:
+            return None
+        is_large = bool(found.get("is_large"))
+        return Head(found["commit"], found["etag"], found["checked_at"], is_large)
 
     async def save_head(self, repository: str, ref: str, head: Head) -> None:
-        stored = {"commit": head.commit, "etag": head.etag, "checked_at": head.checked_at}
+        stored = asdict(head)
         await self._heads.update_one({"_id": f"{repository}@{ref}"}, {"$set": stored}, upsert=True)
 
     async def listing(self, repository: str, commit: str) -> RepositorySkills | None:
@@ -87,6 +95,22 @@ class MongoResolutions(Resolutions):
         key = {"_id": f"{repository}@{listing.commit}"}
         await self._listings.update_one(key, {"$set": stored}, upsert=True)
 
+    async def findings(self, digest: str, rules_version: int) -> list[Finding] | None:
+        found = await self._reports.find_one({"_id": digest, "rules_version": rules_version})
+        if found is None:
+            return None
+        return [
+            Finding(**fields | {"severity": Severity(fields["severity"])})
+            for fields in found["findings"]
+        ]
+
+    async def save_findings(
+        self, digest: str, rules_version: int, findings: Sequence[Finding]
+    ) -> None:
+        rows = [asdict(finding) | {"severity": str(finding.severity)} for finding in findings]
+        stored = {"rules_version": rules_version, "findings": rows}
+        await self._reports.update_one({"_id": digest}, {"$set": stored}, upsert=True)
+
     async def forget_unused(self, before: datetime) -> list[str]:
         unused = {"used_at": {"$lt": before}, "outbox": {"$in": [[], None]}}
         digests: set[str] = set()
@@ -94,7 +118,12 @@ class MongoResolutions(Resolutions):
             deleted = await self._resolutions.delete_one({"_id": found["_id"], **unused})
             if deleted.deleted_count:
                 digests.add(found["digest"])
-        return [digest for digest in sorted(digests) if not await self._is_kept(digest)]
+        forgotten = await self.unknown(sorted(digests))
+        await self._reports.delete_many({"_id": {"$in": forgotten}})
+        return forgotten
+
+    async def unknown(self, digests: Collection[str]) -> list[str]:
+        return [digest for digest in digests if not await self._is_kept(digest)]
 
     def _remember(self, question: str, answer: ResolvedSkill) -> None:
         self._remembered[question] = (answer, self._clock())

@@ -1,4 +1,4 @@
-"""One chosen skill as a whole: its files, digest, what it says of itself, and its report."""
+"""One chosen skill as a whole: its files, its digest, and what it says of itself."""
 
 import hashlib
 import re
@@ -14,7 +14,6 @@ from skill_resolver.model.environment import Variable
 from skill_resolver.model.front_matter import FrontMatter
 from skill_resolver.model.matching import Match
 from skill_resolver.model.paths import leaf
-from skill_resolver.model.report import Finding, scan
 from skill_resolver.model.selection import Limits, SkillFile, select
 from skill_resolver.model.tree import Tree
 
@@ -48,12 +47,11 @@ class Assembly:
     total_bytes: int
     variables: tuple[Variable, ...]
     warnings: tuple[str, ...]
-    findings: tuple[Finding, ...]
     bundle: bytes
 
 
 def assemble(tree: Tree, match: Match, repo: str, limits: Limits) -> Assembly:
-    """Read, measure and inspect the matched skill. Raises SkillTooLargeError or
+    """Read and measure the matched skill. Raises SkillTooLargeError or
     SkillUnreadableError.
     """
     selection = select(tree, match.directory, match.file, limits)
@@ -81,7 +79,6 @@ def assemble(tree: Tree, match: Match, repo: str, limits: Limits) -> Assembly:
             *about_variables,
             *_lfs(files),
         ),
-        findings=tuple(scan(files)),
         bundle=pack(contents),
     )
 

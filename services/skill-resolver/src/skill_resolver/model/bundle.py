@@ -18,6 +18,15 @@ def pack(files: Iterable[Packed]) -> bytes:
     return buffer.getvalue()
 
 
+def unpack(bundle: bytes) -> list[Packed]:
+    """What was packed, in its order."""
+    with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:") as archive:
+        return [
+            (member.name, member.mode, (archive.extractfile(member) or io.BytesIO()).read())
+            for member in archive
+        ]
+
+
 def read_one(bundle: bytes, path: str) -> tuple[int, bytes] | None:
     """Mode and content of one file."""
     with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:") as archive:

@@ -1,5 +1,6 @@
 """Findings of the model in the words of the wire."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from common.contracts.skills import (
@@ -29,7 +30,7 @@ _MAX_DESCRIPTION = 300
 def resolved(
     ref: SkillRef, commit: str, match: Match, made: Assembly, at: datetime
 ) -> ResolvedSkill:
-    """The skill as it is stored: the report not yet weighed by a policy."""
+    """The skill as it is stored: without its report, which belongs to the digest."""
     return ResolvedSkill(
         ref="",
         owner=ref.owner,
@@ -56,7 +57,7 @@ def resolved(
             for variable in made.variables
         ],
         warnings=list(made.warnings),
-        report=SafetyReport(verdict=Verdict.CLEAR, findings=[_finding(f) for f in made.findings]),
+        report=SafetyReport(verdict=Verdict.CLEAR),
         alternates=[
             Alternate(path=copy.directory, name=copy.name)
             for copy in match.alternates[:_MAX_ALTERNATES]
@@ -65,12 +66,9 @@ def resolved(
     )
 
 
-def weighed(stored: SafetyReport, digest: str, policy: report.Policy) -> SafetyReport:
+def weighed(found: Sequence[report.Finding], digest: str, policy: report.Policy) -> SafetyReport:
     """The findings and the verdict under an operator's policy."""
-    findings = [
-        policy.weigh(report.Finding(f.rule, f.severity, f.file, f.line, f.excerpt))
-        for f in stored.findings
-    ]
+    findings = [policy.weigh(finding) for finding in found]
     return SafetyReport(
         verdict=policy.verdict(digest, findings), findings=[_finding(f) for f in findings]
     )

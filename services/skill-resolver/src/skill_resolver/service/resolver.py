@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from common.clock import Clock
@@ -24,13 +24,14 @@ from skill_resolver.model.bundle import read_one
 from skill_resolver.model.matching import Match, Matcher
 from skill_resolver.model.reference import SkillRef, parse
 from skill_resolver.model.reference.ref import checked_ref, repository
-from skill_resolver.model.report import RULES_VERSION, Policy
+from skill_resolver.model.report import Policy
 from skill_resolver.model.selection import Limits
 from skill_resolver.model.tree import Tree
 from skill_resolver.ports import Bundles, LocalSkills, Resolutions
 from skill_resolver.service import presenting
 from skill_resolver.service.files import ExactFiles, Files
 from skill_resolver.service.flights import Flights
+from skill_resolver.service.reports import Reports
 from skill_resolver.service.snapshots import Snapshots
 from skill_resolver.service.splitting import longer, shortest
 
@@ -44,7 +45,8 @@ class Rules:
     """What an operator decides about resolving."""
 
     own_hosts: Collection[str] = ()
-    policy: Policy = field(default_factory=Policy)
+    policy: Callable[[], Policy] = Policy
+    """What it is at this moment: an operator may change it while the service runs."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -60,6 +62,7 @@ class Resolver:
     ) -> None:
         self._snapshots = snapshots
         self._files = ExactFiles(snapshots)
+        self._reports = Reports(known, self._bundle)
         self._locals = locals_
         self._known = known
         self._bundles = bundles
@@ -80,14 +83,14 @@ class Resolver:
             text, self._rules.own_hosts
         )
         skill = await (self._local(ref) if ref.is_local else self._remote(ref))
-        return self._told(skill, text.strip())
+        return await self._told(skill, text.strip())
 
     async def skill(self, digest: str) -> ResolvedSkill:
         skill = await self._known.by_digest(digest)
         if skill is None:
             msg = "No skill with this digest was resolved here."
             raise SkillNotFoundError(msg)
-        return self._told(skill, skill.ref)
+        return await self._told(skill, skill.ref)
 
     async def list_repository(self, owner: str, repo: str, ref: str | None) -> RepositorySkills:
         if owner.lower() == "local":
@@ -128,6 +131,7 @@ class Resolver:
 
     async def drain(self) -> None:
         await self._flights.drain()
+        await self._reports.drain()
         await self._snapshots.drain()
 
     async def _bundle(self, digest: str) -> bytes:
@@ -220,6 +224,7 @@ class Resolver:
         skill = presenting.resolved(ref, commit, match, made, self._clock())
         if not await self._bundles.has(made.digest):
             await self._bundles.put(made.digest, made.bundle)
+        findings = await self._reports.of(made.digest, made.bundle)
         event = SKILL_RESOLVED.of(
             SkillResolved(
                 owner=skill.owner,
@@ -227,7 +232,7 @@ class Resolver:
                 commit=skill.commit,
                 path=skill.path,
                 digest=skill.digest,
-                verdict=self._told(skill, "").report.verdict,
+                verdict=presenting.weighed(findings, made.digest, self._rules.policy()).verdict,
             ),
             entity_id=skill.digest,
             at=self._clock(),
@@ -245,14 +250,16 @@ class Resolver:
         tree = await asyncio.to_thread(self._local_tree, ref)
         return await asyncio.to_thread(presenting.listing, tree, ref, state)
 
-    def _told(self, skill: ResolvedSkill, text: str) -> ResolvedSkill:
+    async def _told(self, skill: ResolvedSkill, text: str) -> ResolvedSkill:
         """The skill for this asker: in their words, its report as today's policy weighs it."""
-        report = presenting.weighed(skill.report, skill.digest, self._rules.policy)
+        findings = await self._reports.of(skill.digest)
+        report = presenting.weighed(findings, skill.digest, self._rules.policy())
         return skill.model_copy(update={"ref": text, "report": report})
 
 
 def _question(ref: SkillRef, commit: str) -> str:
-    """A key for one question at one commit, under today's rules of the report."""
-    parts = (ref.repository, commit, ref.path if ref.path is not None else "\0", ref.skill)
-    text = "\0".join((*parts, str(RULES_VERSION)))
+    """A key for one question at one commit."""
+    text = "\0".join(
+        (ref.repository, commit, ref.path if ref.path is not None else "\0", ref.skill)
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

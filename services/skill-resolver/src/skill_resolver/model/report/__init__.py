@@ -9,6 +9,6 @@ something weighs less than one that asks for it.
 from skill_resolver.model.report.finding import Finding
 from skill_resolver.model.report.policy import Policy, parse_policy
 from skill_resolver.model.report.rules import RULES_VERSION
-from skill_resolver.model.report.scan import scan
+from skill_resolver.model.report.scan import NOT_SCANNED, scan
 
-__all__ = ["RULES_VERSION", "Finding", "Policy", "parse_policy", "scan"]
+__all__ = ["NOT_SCANNED", "RULES_VERSION", "Finding", "Policy", "parse_policy", "scan"]

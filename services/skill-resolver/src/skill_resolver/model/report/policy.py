@@ -9,13 +9,15 @@ allow = ["sha256:..."]
 deny = ["sha256:..."]
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from common.contracts.skills import Severity, Verdict
 
 from skill_resolver.model.report.finding import Finding
+from skill_resolver.model.report.meanings import MEANINGS
 
 _DEFAULT = {
     Severity.INFO: Verdict.CLEAR,
@@ -23,6 +25,7 @@ _DEFAULT = {
     Severity.DANGER: Verdict.CONFIRM,
     Severity.CRITICAL: Verdict.BLOCK,
 }
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _GRAVITY = [Verdict.CLEAR, Verdict.CONFIRM, Verdict.BLOCK]
 
 
@@ -47,12 +50,36 @@ class Policy:
 
 
 def parse_policy(document: Mapping[str, Any]) -> Policy:
-    """Raises ValueError, KeyError or TypeError for a file that does not say what it should."""
-    verdicts = {Severity(k): Verdict(v) for k, v in document.get("verdict", {}).items()}
-    skills = document.get("skills", {})
+    """Raises ValueError for a file that does not say what it should, or something unknown."""
+    tables = {name: _table(document, name) for name in ("severity", "verdict", "skills")}
+    _known("a table", document, tables)
+    _known("a rule", tables["severity"], MEANINGS)
+    _known("a severity", tables["verdict"], list(Severity))
+    _known("a list of skills", tables["skills"], ("allow", "deny"))
+    verdicts = {Severity(k): Verdict(v) for k, v in tables["verdict"].items()}
     return Policy(
         verdicts=_DEFAULT | verdicts,
-        severities={str(k): Severity(v) for k, v in document.get("severity", {}).items()},
-        allowed=frozenset(skills.get("allow", ())),
-        denied=frozenset(skills.get("deny", ())),
+        severities={str(k): Severity(v) for k, v in tables["severity"].items()},
+        allowed=_digests(tables["skills"], "allow"),
+        denied=_digests(tables["skills"], "deny"),
     )
+
+
+def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = document.get(name, {})
+    if not isinstance(table, Mapping):
+        raise ValueError(f"[{name}] is no table")  # noqa: TRY004 (one error for all that is wrong)
+    return table
+
+
+def _known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{name!r} is not the name of {kind}")
+
+
+def _digests(skills: Mapping[str, Any], name: str) -> frozenset[str]:
+    digests = skills.get(name, [])
+    if not isinstance(digests, list) or not all(map(_DIGEST.fullmatch, map(str, digests))):
+        raise ValueError(f"{name} is a list of digests, sha256:... as the report shows them")
+    return frozenset(digests)

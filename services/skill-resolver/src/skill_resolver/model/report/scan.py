@@ -20,6 +20,7 @@ from skill_resolver.model.report.text import Text, excerpt
 from skill_resolver.model.selection import SkillFile
 
 MAX_FINDINGS = 200
+NOT_SCANNED = "not-scanned"
 _MAX_PER_RULE = 5
 _MAX_HOSTS = 20
 _MAX_TRIES = 200
@@ -50,7 +51,7 @@ def scan(files: Sequence[SkillFile], budget_s: float = _BUDGET_S) -> list[Findin
         found += _of_one(file)
         if time.thread_time() > until:
             found.append(
-                Finding("not-scanned", Severity.DANGER, file.path, 0, "too much to look at")
+                Finding(NOT_SCANNED, Severity.DANGER, file.path, 0, "too much to look at")
             )
             break
         text = Text.of(file.path, file.content, _NEEDLES)
