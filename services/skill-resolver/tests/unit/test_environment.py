@@ -2,7 +2,7 @@
 
 import pytest
 from skill_resolver.model import front_matter
-from skill_resolver.model.environment import Variable, variables
+from skill_resolver.model.environment import Variable, hints, variables
 
 
 def declared(head: str = "", body: str = "") -> dict[str, Variable]:
@@ -31,6 +31,13 @@ class TestStyles:
                 ["A_KEY"],
             ),
             ("metadata:\n  clawdbot:\n    requires:\n      env: [A_KEY]\n", ["A_KEY"]),
+            ('metadata:\n  {"openclaw": {"primaryEnv": "A_KEY"}}\n', ["A_KEY"]),
+            ("metadata:\n  openclaw:\n    envVars:\n      - name: A_KEY\n", ["A_KEY"]),
+            ("metadata:\n  requires:\n    env: [A_KEY]\n", ["A_KEY"]),
+            ("requires:\n  env: [A_KEY]\n", ["A_KEY"]),
+            ("env: [A_KEY, production, NODE]\n", ["A_KEY"]),
+            ("env_vars:\n  - A_KEY\n  - name: B_KEY\n", ["A_KEY", "B_KEY"]),
+            ("environment: production\n", []),
         ],
     )
     def test_front_matter(self, head: str, names: list[str]) -> None:
@@ -138,3 +145,14 @@ class TestRefused:
         )
 
         assert "LD_PRELOAD" in variables(head)[1][0]
+
+
+class TestHints:
+    def test_an_example_file_is_a_hint_and_no_declaration(self) -> None:
+        files = [
+            ("config/.env.example", b"# comment\nA_KEY=\nexport B_KEY=x\nlower=1\n"),
+            (".env", b"SECRET_KEY=1\n"),
+        ]
+
+        assert hints(files, {"A_KEY"}) == ["An example file sets B_KEY, which is not declared."]
+        assert hints(files, {"A_KEY", "B_KEY"}) == []

@@ -106,6 +106,13 @@ class TestHostile:
         assert head.name == "bomb"
         assert len(json.dumps(head.fields)) < 100_000
 
+    def test_a_long_text_said_again_and_again_costs_nothing(self) -> None:
+        text = "a: &a " + "x" * 50_000 + "\nb: [" + ", ".join(["*a"] * 90) + "]\n"
+
+        with pytest.raises(YamlError):
+            load(text)
+        assert len(json.dumps(parsed(f"---\nname: x\n{text}---\n").fields)) < 100_000
+
     def test_a_value_that_contains_itself_is_refused(self) -> None:
         with pytest.raises(YamlError):
             load("m: &m\n  self: *m\n")

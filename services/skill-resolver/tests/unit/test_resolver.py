@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from common.contracts.skills import Verdict
 from common.errors import AppError, ErrorCode
+from common.messaging.rpc import MAX_BODY
 from skill_resolver.errors import (
     RepositoryNotFoundError,
     SkillAmbiguousError,
@@ -399,6 +400,23 @@ class TestListing:
 
         assert [skill.ref for skill in listing.skills] == ["acme/tools/docx", "acme/tools/pdf"]
         assert len(world.github.downloads) == 1
+
+    @pytest.mark.parametrize(("length", "listed"), [(2, 700), (900, 600)])
+    async def test_a_list_fits_into_a_message(
+        self, world: World, make_tree: MakeTree, md: Md, length: int, listed: int
+    ) -> None:
+        inside = "d" * 240
+        files = {
+            f"skills/{inside * (length // 250)}{n}/SKILL.md": md(f"s{n}", "words " * 150)
+            for n in range(700)
+        }
+        world.github.by_ref["acme/many", ""] = commit(6), make_tree(files)
+
+        listing = await world.resolver.list_repository("acme", "many", None)
+
+        assert listing.total == 700
+        assert len(listing.skills) >= listed
+        assert len(listing.model_dump_json()) < MAX_BODY
 
     async def test_every_listed_reference_resolves_to_its_skill(
         self, world: World, make_tree: MakeTree, md: Md

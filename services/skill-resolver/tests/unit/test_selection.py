@@ -76,6 +76,12 @@ class TestFiles:
         with pytest.raises(SkillTooLargeError):
             selected(files, Limits(total_bytes=100))
 
+    def test_names_that_no_message_carries_are_too_large(self, selected: Select) -> None:
+        files = {"s/SKILL.md": "x"} | {f"s/{'n' * 240}{n}": "y" for n in range(1500)}
+
+        with pytest.raises(SkillTooLargeError):
+            selected(files)
+
     def test_a_size_that_is_not_known_before_is_counted_when_read(self) -> None:
         files = {"s/SKILL.md": b"x" * 60, "s/a": b"y" * 60}
         tree = Tree(dict.fromkeys(files, Entry(0)), files.__getitem__)

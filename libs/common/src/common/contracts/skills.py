@@ -122,10 +122,13 @@ class SkillSummary(Message):
 
 
 class RepositorySkills(Message):
+    """`skills` are as many as a message carries, `total` is how many there are."""
+
     owner: str
     repo: str
     commit: str
     skills: list[SkillSummary]
+    total: int = 0
 
 
 class ReadSkillFile(Request):

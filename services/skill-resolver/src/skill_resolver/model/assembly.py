@@ -1,6 +1,7 @@
 """One chosen skill as a whole: its files, its digest, and what it says of itself."""
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from skill_resolver.model.tree import Tree
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _MAX_NAME, _MAX_DESCRIPTION = 64, 1024
 _MAX_NOTE = 500
+_MAX_SHOWN_NAME, _MAX_SHOWN, _MAX_METADATA = 300, 8000, 64 * 1024
 _LFS = b"version https://git-lfs.github.com/spec/"
 _LINUX = {"linux", "any", "all"}
 
@@ -56,17 +58,19 @@ def assemble(tree: Tree, match: Match, repo: str, limits: Limits) -> Assembly:
     """
     selection = select(tree, match.directory, match.file, limits)
     head = front_matter.parse(selection.skill_md)
-    name = head.name or leaf(match.directory) or repo
+    name = head.name[:_MAX_SHOWN_NAME] or leaf(match.directory) or repo
     variables, about_variables = environment.variables(head)
     files = selection.files
     contents = [(file.path, file.mode, file.content) for file in files]
+    declared = {variable.name for variable in variables}
+    about_variables += environment.hints(((f.path, f.content) for f in files), declared)
     about_itself = _about_itself(head, name, leaf(match.directory))
     return Assembly(
         name=name,
-        description=head.description or _first_line(head.body),
+        description=(head.description or _first_line(head.body))[:_MAX_SHOWN],
         license=head.text("license")[:_MAX_NOTE] or None,
         compatibility=head.text("compatibility")[:_MAX_NOTE] or None,
-        metadata=head.metadata,
+        metadata=_shown(head.metadata),
         digest=skill_digest(contents),
         files=tuple(_measured(file) for file in files if not file.is_linked),
         linked_files=tuple(_measured(file) for file in files if file.is_linked),
@@ -81,6 +85,11 @@ def assemble(tree: Tree, match: Match, repo: str, limits: Limits) -> Assembly:
         ),
         bundle=pack(contents),
     )
+
+
+def _shown(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The metadata, unless it is longer than anybody reads."""
+    return metadata if len(json.dumps(metadata)) <= _MAX_METADATA else {}
 
 
 def _measured(file: SkillFile) -> File:

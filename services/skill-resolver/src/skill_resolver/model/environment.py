@@ -6,7 +6,7 @@ hint, told as a warning at most.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from skill_resolver.model.front_matter import FrontMatter
 from skill_resolver.model.words import words
 
 MAX_VARIABLES = 50
+_MAX_EXAMPLE = 64 * 1024
 _MAX_TEXT = 300
 _OF_THE_PLATFORM = frozenset(
     words(
@@ -25,6 +26,10 @@ _OF_THE_PLATFORM = frozenset(
     )
 )
 _CLAW_KEYS = ("openclaw", "clawdbot", "moltbot", "clawdis")
+_LOOSE_KEYS = ("env", "env_vars", "environment_variables", "required_env", "required_env_vars")
+_LOOSE_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
+_EXAMPLES = (".env.example", ".env.sample", ".env.template", "env.example")
+_ASSIGNED = re.compile(r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=", re.M)
 _HEADING = re.compile(r"^#{1,6}\s+(.*)$")
 _ABOUT_VARIABLES = re.compile(
     r"\b(environment\s+var|env(ironment)?\s*vars?\b|env\s+variables)", re.I
@@ -66,6 +71,17 @@ def variables(head: FrontMatter) -> tuple[list[Variable], list[str]]:
     return list(found.values()), list(warnings)
 
 
+def hints(files: Iterable[tuple[str, bytes]], declared: Collection[str]) -> list[str]:
+    """Names that an example of a settings file gives and nothing declares: told, not asked for."""
+    found: dict[str, None] = {}
+    for path, content in files:
+        if path.rpartition("/")[2].lower() in _EXAMPLES:
+            names = _ASSIGNED.findall(content[:_MAX_EXAMPLE].decode("utf-8", "replace"))
+            found |= dict.fromkeys(name for name in names if name not in declared)
+    named = ", ".join(list(found)[:5])
+    return [f"An example file sets {named}, which is not declared."] if named else []
+
+
 def _merged(first: Variable, second: Variable) -> Variable:
     return replace(
         first,
@@ -92,11 +108,16 @@ def _declared(head: FrontMatter) -> Iterator[Variable]:
     yield from _items(setup.get("collect_secrets"), "setup.collect_secrets")
     legacy = _map(fields.get("prerequisites"))
     yield from _items(legacy.get("env_vars"), "prerequisites.env_vars")
+    for key in ("", *_CLAW_KEYS):
+        place = _map(head.metadata.get(key)) if key else head.metadata
+        where = f"metadata.{key}" if key else "metadata"
+        yield from _items(_map(place.get("requires")).get("env"), where)
+        yield from _items(place.get("primaryEnv"), where)
+        yield from _items(place.get("envVars"), where)
     yield from _items(_map(fields.get("requires")).get("env"), "requires.env")
-    for key in _CLAW_KEYS:
-        claw = _map(head.metadata.get(key))
-        yield from _items(_map(claw.get("requires")).get("env"), f"metadata.{key}")
-        yield from _items(claw.get("primaryEnv"), f"metadata.{key}")
+    for key in _LOOSE_KEYS:
+        loose = _items(fields.get(key), key)
+        yield from (variable for variable in loose if _LOOSE_NAME.fullmatch(variable.name))
     yield from _in_text(head.body)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from skill_resolver.model.yaml_subset import YamlError, load
 
 MAX_FRONT_MATTER = 64 * 1024
+_MAX_WARNINGS = 10
 _FENCE = re.compile(r"---[ \t]*")
 _CLOSING = re.compile(r"(?:---|\.\.\.)[ \t]*")
 _PAIR = re.compile(r"([A-Za-z][\w-]*)[ \t]*:(?:[ \t]+(.*))?")
@@ -70,7 +71,7 @@ def parse(content: bytes) -> FrontMatter:
             body=body, warnings=(*warnings, "The front matter is too large to read.")
         )
     fields, more = _fields(head)
-    return FrontMatter(fields=fields, body=body, warnings=(*warnings, *more))
+    return FrontMatter(fields=fields, body=body, warnings=(*warnings, *more[:_MAX_WARNINGS]))
 
 
 def decode(content: bytes) -> tuple[str, tuple[str, ...]]:

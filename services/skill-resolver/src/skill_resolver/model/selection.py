@@ -10,6 +10,9 @@ from skill_resolver.model.paths import join, parent, refusal
 from skill_resolver.model.tree import Dropped, Tree
 
 _MAX_NOTES = 10
+_MAX_LIST = 480 * 1024
+_FILE_IN_A_LIST = 120
+"""What a file takes in a list beside its name: size, mode and checksum."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Selection:
 def select(tree: Tree, directory: str, skill_md: str, limits: Limits) -> Selection:
     """Read every file of the skill in `directory`; its SKILL.md becomes exactly that name."""
     wanted, notes = _wanted(tree, directory, skill_md, limits)
+    if sum(len(path.encode()) + _FILE_IN_A_LIST for path in wanted) > _MAX_LIST:
+        msg = "The names of the skill's files are too long to be listed."
+        raise SkillTooLargeError(msg)
     _check(sum(tree.entries[real].size for real, _ in wanted.values()), limits)
     tree.prepare({real for real, _ in wanted.values()})
     files: list[SkillFile] = []

@@ -16,6 +16,7 @@ import yaml
 MAX_DEPTH = 24
 MAX_ALIASES = 100
 MAX_NODES = 20_000
+MAX_TEXT = 256 * 1024
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -52,8 +53,19 @@ class _Open:
     value: list[Any] | dict[str, Any]
     anchor: str | None
     nodes_before: int
+    text_before: int
     key: str | None = None
     height: int = 1
+
+
+@dataclass(frozen=True)
+class _Anchored:
+    """A value that an alias may stand for, and what each such alias costs."""
+
+    value: Any
+    nodes: int
+    text: int
+    height: int
 
 
 @dataclass
@@ -61,8 +73,9 @@ class _Builder:
     root: Any = None
     warnings: list[str] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
-    anchors: dict[str, tuple[Any, int, int]] = field(default_factory=dict)
+    anchors: dict[str, "_Anchored"] = field(default_factory=dict)
     nodes: int = 0
+    text: int = 0
     aliases: int = 0
 
     def take(self, event: Any) -> None:
@@ -78,19 +91,20 @@ class _Builder:
     def _scalar(self, event: Any) -> None:
         plain = not event.style
         value = None if plain and event.value in _NULLS else event.value
-        self._remember(event.anchor, value, 1, 0)
-        self._count(1)
+        self._remember(event.anchor, _Anchored(value, 1, len(event.value), 0))
+        self._count(1, len(event.value))
         self._add(value, 0)
 
     def _open(self, event: Any) -> None:
         self._check_depth(1)
         value: list[Any] | dict[str, Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._count(1)
-        self.stack.append(_Open(value, event.anchor, self.nodes))
+        self._count(1, 0)
+        self.stack.append(_Open(value, event.anchor, self.nodes, self.text))
 
     def _close(self) -> None:
         done = self.stack.pop()
-        self._remember(done.anchor, done.value, self.nodes - done.nodes_before + 1, done.height)
+        nodes, text = self.nodes - done.nodes_before + 1, self.text - done.text_before
+        self._remember(done.anchor, _Anchored(done.value, nodes, text, done.height))
         self._add(done.value, done.height)
 
     def _alias(self, anchor: str | None) -> None:
@@ -101,25 +115,26 @@ class _Builder:
         if self.aliases > MAX_ALIASES or anchor is None or anchor not in self.anchors:
             msg = "too many aliases, or one without an anchor"
             raise YamlError(msg)
-        value, size, height = self.anchors[anchor]
-        self._count(size)
-        self._check_depth(height)
-        self._add(value, height)
+        again = self.anchors[anchor]
+        self._count(again.nodes, again.text)
+        self._check_depth(again.height)
+        self._add(again.value, again.height)
 
     def _check_depth(self, more: int) -> None:
         if len(self.stack) + more > MAX_DEPTH:
             msg = "nested too deep"
             raise YamlError(msg)
 
-    def _count(self, nodes: int) -> None:
+    def _count(self, nodes: int, text: int) -> None:
         self.nodes += nodes
-        if self.nodes > MAX_NODES:
+        self.text += text
+        if self.nodes > MAX_NODES or self.text > MAX_TEXT:
             msg = "too large"
             raise YamlError(msg)
 
-    def _remember(self, anchor: str | None, value: Any, size: int, height: int) -> None:
+    def _remember(self, anchor: str | None, value: "_Anchored") -> None:
         if anchor is not None:
-            self.anchors[anchor] = (value, size, height)
+            self.anchors[anchor] = value
 
     def _add(self, value: Any, height: int) -> None:
         if not self.stack:

@@ -22,7 +22,9 @@ from skill_resolver.model.matching import Match, Matcher
 from skill_resolver.model.reference import SkillRef
 from skill_resolver.model.tree import Tree
 
-MAX_LISTED = 1500
+MAX_LISTED = 3000
+_MAX_LISTING = 600 * 1024
+_MAX_NAME = 300
 _MAX_ALTERNATES = 20
 _MAX_DESCRIPTION = 300
 
@@ -82,22 +84,44 @@ def listing(tree: Tree, ref: SkillRef, commit: str) -> RepositorySkills:
         if skill.is_listed:
             by_name.setdefault(skill.name, []).append(skill)
     addresses = Addresses(ref.owner, ref.repo, ref.ref, skills)
-    chosen = list(by_name.values())[:MAX_LISTED]
+    summaries = [
+        SkillSummary(
+            ref=addresses.of(copies[0]),
+            path=copies[0].directory,
+            name=copies[0].name[:_MAX_NAME],
+            description=copies[0].description[:_MAX_DESCRIPTION],
+            alternates=[copy.directory for copy in copies[1:10]],
+        )
+        for copies in by_name.values()
+    ]
     return RepositorySkills(
         owner=ref.owner,
         repo=ref.repo,
         commit=commit,
-        skills=[
-            SkillSummary(
-                ref=addresses.of(copies[0]),
-                path=copies[0].directory,
-                name=copies[0].name,
-                description=copies[0].description[:_MAX_DESCRIPTION],
-                alternates=[copy.directory for copy in copies[1:10]],
-            )
-            for copies in chosen
-        ],
+        skills=_that_fit(summaries),
+        total=len(summaries),
     )
+
+
+def _that_fit(summaries: Sequence[SkillSummary]) -> list[SkillSummary]:
+    """As many as one message carries; shorter descriptions go before fewer skills."""
+    for length in (_MAX_DESCRIPTION, 100, 0):
+        shorter = [
+            summary.model_copy(update={"description": summary.description[:length]})
+            for summary in summaries[:MAX_LISTED]
+        ]
+        if sum(map(_size, shorter)) <= _MAX_LISTING:
+            return shorter
+    total = 0
+    for count, summary in enumerate(shorter):
+        total += _size(summary)
+        if total > _MAX_LISTING:
+            return shorter[:count]
+    return shorter
+
+
+def _size(summary: SkillSummary) -> int:
+    return len(summary.model_dump_json().encode()) + 1
 
 
 def _file(file: File) -> SkillFile:
