@@ -7,8 +7,9 @@ from pathlib import Path
 from local_platform.instance import Instance, running
 from local_platform.visitor import Visitor
 
-from bench import crowd, launches, locks
+from bench import crowd, launches, locks, resolving
 from bench.bare import boot_ms
+from bench.codeload import serving
 from bench.figures import Figure, keep, machine, percentile, table
 from bench.launches import RUNS, write_skills
 
@@ -22,9 +23,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "bench-skills"
         refs = write_skills(root, RUNS + 1)
-        local_roots = f"{EXAMPLES},{root}"
-        with running(Path(folder) / "data", SKILL_RESOLVER_LOCAL_ROOTS=local_roots) as instance:
-            figures = [*_start(instance), *_launches(instance, refs), *locks.measure()]
+        with serving(resolving.archives()) as codeload:
+            settings = {
+                "SKILL_RESOLVER_LOCAL_ROOTS": f"{EXAMPLES},{root}",
+                "SKILL_RESOLVER_GITHUB_CODELOAD_URL": codeload.url,
+            }
+            with running(Path(folder) / "data", **settings) as instance:
+                figures = [
+                    *_start(instance),
+                    *resolving.measure(instance, codeload),
+                    *_launches(instance, refs),
+                    *locks.measure(),
+                ]
     print(table(figures))
     print(f"\nwritten to {keep(about, figures).relative_to(Path.cwd())}")
     return 0 if all(figure.ok is not False for figure in figures) else 1

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 from common.contracts.skills import Severity
 
-_ANY = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e01ef]")
+_SINGLE = "".join(
+    chr(code)
+    for first, last in (
+        *((0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2069), (0xFE00, 0xFE0E)),
+        (0xFEFF, 0xFEFF),
+    )
+    for code in range(first, last + 1)
+)
+_ASTRAL = b"\x40\xdb"
+"""The first half of all tags and of the variation selectors beyond the first sixteen."""
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{2,8}\U000e007f")
 _TAGS = re.compile(r"[\U000e0001-\U000e007f]+")
 _SELECTORS = re.compile(r"[\U000e0100-\U000e01ef]{3,}|[\ufe00-\ufe0f]{4,}")
@@ -24,7 +33,7 @@ _MAX_EACH = 5
 def in_text(body: str) -> Iterator[tuple[str, Severity, int, str]]:
     """Rule, severity, offset and what to show, for each hidden thing."""
     body = body[1:] if body.startswith("\ufeff") else body
-    if body.isascii() or not (_ANY.search(body) or _SELECTORS.search(body)):
+    if body.isascii() or not _may_hide(body):
         return
     flagless = _FLAG.sub(lambda match: "\U0001f3f4" + " " * (len(match[0]) - 1), body)
     yield from _tags(flagless)
@@ -39,6 +48,13 @@ def in_text(body: str) -> Iterator[tuple[str, Severity, int, str]]:
     if not _RTL_LETTER.search(body):
         for match, _ in zip(_EMBEDDING.finditer(flagless), range(_MAX_EACH), strict=False):
             yield "bidi-embedding", Severity.WARNING, match.start(), _shown(match[0])
+
+
+def _may_hide(body: str) -> bool:
+    """Quickly: a search for single characters is ten times as fast as one for a class of them."""
+    if any(char in body for char in _SINGLE):
+        return True
+    return _ASTRAL in body.encode("utf-16-le", "surrogatepass")
 
 
 def _tags(body: str) -> Iterator[tuple[str, Severity, int, str]]:

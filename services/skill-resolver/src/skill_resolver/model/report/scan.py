@@ -24,13 +24,14 @@ NOT_SCANNED = "not-scanned"
 _MAX_PER_RULE = 5
 _MAX_HOSTS = 20
 _MAX_TRIES = 200
-_BUDGET_S = 4.0
+_BUDGET_S = 6.0
 _MAIN = "SKILL.md"
 _BIG_MAIN = 128 * 1024
 _BIG_FILE = 5 * 1024 * 1024
 _BIG_SKILL = 16 * 1024 * 1024
 _MANY_FILES = 500
 _AROUND_LINES = 3
+_SHORTEST = 40
 _BASE64 = re.compile(r"\b[A-Za-z0-9+/]{40,4000}={0,2}(?![A-Za-z0-9+/=])")
 _COMMANDS = re.compile(
     r"\b(?:curl|wget|bash|/bin/sh|powershell|nc)\b.*(?:https?:|/dev/|\d+\.\d+\.)", re.S
@@ -39,6 +40,10 @@ _ADDRESSES = ("http://", "https://")
 _NEEDLES = Needles(
     [*_ADDRESSES, *together.NEEDLES, *(needle for rule in RULES for needle in rule.needles)]
 )
+_BY_NEEDLE: dict[str, list[int]] = {}
+for _number, _rule in enumerate(RULES):
+    for _needle in _rule.needles:
+        _BY_NEEDLE.setdefault(_needle, []).append(_number)
 _SAID_TO_THE_AGENT = {"prompt-injection", "secrecy"}
 
 
@@ -90,12 +95,17 @@ def _of_text(text: Text, hosts: dict[str, Finding]) -> list[Finding]:
         Finding(kind, severity, text.path, text.line_of(at), shown)
         for kind, severity, at, shown in hidden.in_text(text.body)
     ]
-    for rule in RULES:
+    for rule in _rules_for(text):
         found += _of_rule(rule, text)
     found += _encoded(text)
     found += together.correlated(text, found)
     _note_hosts(text, hosts)
     return found
+
+
+def _rules_for(text: Text) -> list[Rule]:
+    numbers = {number for word in text.words for number in _BY_NEEDLE.get(word, ())}
+    return [RULES[number] for number in sorted(numbers)]
 
 
 def _of_rule(rule: Rule, text: Text) -> list[Finding]:
@@ -149,19 +159,21 @@ def _encoded(text: Text) -> Iterator[Finding]:
     """Base64 that hides a command."""
     if text.is_data:
         return
-    for number, match in enumerate(_BASE64.finditer(text.body)):
-        if number >= _MAX_TRIES:
-            return
-        try:
-            raw = base64.b64decode(match[0] + "=" * (-len(match[0]) % 4), validate=True)
-            hidden_text = raw.decode("ascii")
-        except (binascii.Error, ValueError):
-            continue
-        if _COMMANDS.search(hidden_text):
-            line = text.line_of(match.start())
-            yield Finding(
-                "encoded-command", Severity.CRITICAL, text.path, line, excerpt(hidden_text)
-            )
+    long_words = [word for word in text.body.split() if len(word) >= _SHORTEST]
+    for word in long_words[:_MAX_TRIES]:
+        for match in _BASE64.finditer(word):
+            said = _decoded(match[0])
+            if said is not None and _COMMANDS.search(said):
+                line = text.line_of(text.body.find(word))
+                yield Finding("encoded-command", Severity.CRITICAL, text.path, line, excerpt(said))
+
+
+def _decoded(word: str) -> str | None:
+    try:
+        raw = base64.b64decode(word + "=" * (-len(word) % 4), validate=True)
+        return raw.decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _note_hosts(text: Text, hosts: dict[str, Finding]) -> None:

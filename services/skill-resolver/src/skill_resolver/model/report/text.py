@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,6 +87,11 @@ class Text:
     @cached_property
     def _places(self) -> Mapping[str, Sequence[int]]:
         return self.needles.places(self._lower)
+
+    @property
+    def words(self) -> Collection[str]:
+        """The needles that occur."""
+        return self._places.keys()
 
     def lines_with(self, needles: Sequence[str], most: int) -> Iterator[tuple[int, str]]:
         """Each line with one of the needles, with its offset; of a very long line the part around

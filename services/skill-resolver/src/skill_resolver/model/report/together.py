@@ -92,6 +92,8 @@ def _saved_and_run(text: Text) -> Iterator[Finding]:
             continue
         after = text.body[at : at + 2000].split("\n")[: _NEAR_LINES + 1]
         rest = [line.partition(name)[2], *after[1:]]
+        if not any(name in following for following in rest):
+            continue
         runs = re.compile(_RUNS.format(name=re.escape(name)))
         if any(runs.search(following) for following in rest):
             is_soft = is_known(line) or _CHECKED.search("\n".join(rest)) is not None
