@@ -1,19 +1,26 @@
 """Write what is derived from the code: event schemas, the OpenAPI document, the diagram of pool
-states.
+states, the rules of the safety report.
 
 `python docs/generate.py` writes; a test fails when what is committed is not what the code says.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from common.contracts.events import EVENTS
+from common.contracts.skills import Severity
 from gateway.main import openapi_document
 from sandbox_manager.model.pool import TRANSITIONS
+from skill_resolver.model.report.meanings import MEANINGS
+from skill_resolver.model.report.rules import RULES
 
 ROOT = Path(__file__).parents[1]
 OPENS = "<!-- states: written by `make docs` from the transition table -->"
 CLOSES = "<!-- /states -->"
+POLICY = ROOT / "docs/how-to/weigh-skills.md"
+RULES_OPEN = "<!-- rules: written by `make docs` from the tables of the report -->"
+RULES_CLOSE = "<!-- /rules -->"
 
 
 def event_schemas() -> dict[Path, str]:
@@ -37,12 +44,37 @@ def states_diagram() -> str:
     return before + drawn + rest.split(CLOSES)[1]
 
 
+def safety_rules() -> str:
+    """The how-to on policies with the table of rules: what each finds, and how much it weighs at
+    most in code and in text.
+    """
+    rows = [
+        RULES_OPEN,
+        "| rule | finds a skill that | in code | in text |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, meaning in MEANINGS.items():
+        rules = [rule for rule in RULES if rule.id == name]
+        code = _gravest(rule.severity for rule in rules)
+        text = _gravest(rule.in_prose or rule.severity for rule in rules)
+        rows.append(f"| `{name}` | {meaning} | {code} | {text} |")
+    before, rest = POLICY.read_text().split(RULES_OPEN)
+    return before + "\n".join([*rows, RULES_CLOSE]) + rest.split(RULES_CLOSE)[1]
+
+
+def _gravest(severities: Iterable[Severity]) -> str:
+    """Those of the last rules depend on what is found, not on where."""
+    order = list(Severity)
+    return str(max(severities, key=order.index, default="as shown"))
+
+
 def generated() -> dict[Path, str]:
     """Every derived file with the text it should have."""
     return {
         **event_schemas(),
         ROOT / "docs/openapi.json": as_json(openapi_document()),
         ROOT / "ARCHITECTURE.md": states_diagram(),
+        POLICY: safety_rules(),
     }
 
 

@@ -117,6 +117,31 @@ class TestHostile:
         assert tree.read("SKILL.md") == b"honest"
         assert tree.dropped
 
+    def test_names_that_differ_in_case_are_different_files(self) -> None:
+        twin, other = member("r/skill.MD", b"a second one"), member("r/A", b"1")
+        tree, _ = unpacked(forged(twin, other, member("r/a", b"2")))
+
+        assert {path: tree.read(path) for path in tree.entries} == {
+            "SKILL.md": b"honest",
+            "skill.MD": b"a second one",
+            "A": b"1",
+            "a": b"2",
+        }
+        assert tree.skill_file("") == "SKILL.md"
+
+    def test_a_bomb_is_stopped_long_before_its_end(self) -> None:
+        unpacker = Unpacker(ArchiveLimits())
+        whole = forged(member("r/bomb", b"\0" * 200_000_000))
+        fed = 0
+
+        with pytest.raises(SkillTooLargeError):
+            for at in range(0, len(whole), 4096):
+                fed = at
+                unpacker.feed(whole[at : at + 4096])
+
+        assert fed < len(whole) // 4
+        assert unpacker.size < 32 * 1024 * 1024
+
     def test_nothing_is_written_through_a_link(self, tmp_path: Path) -> None:
         link = member("r/out", type=tarfile.SYMTYPE, linkname=str(tmp_path))
         tree, _ = unpacked(forged(link, member("r/out/escaped", b"x")))
