@@ -1,5 +1,5 @@
 """Write what is derived from the code: event schemas, the OpenAPI document, the diagram of pool
-states, the rules of the safety report.
+states, the rules of the safety report, the permissions of NATS.
 
 `python docs/generate.py` writes; a test fails when what is committed is not what the code says.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common.contracts.events import EVENTS
 from common.contracts.skills import Severity
+from common.messaging.permissions import users_config
 from gateway.main import openapi_document
 from sandbox_manager.model.pool import TRANSITIONS
 from skill_resolver.model.report.meanings import MEANINGS
@@ -75,6 +76,7 @@ def generated() -> dict[Path, str]:
         ROOT / "docs/openapi.json": as_json(openapi_document()),
         ROOT / "ARCHITECTURE.md": states_diagram(),
         POLICY: safety_rules(),
+        ROOT / "deploy/nats/users.conf": users_config(),
     }
 
 

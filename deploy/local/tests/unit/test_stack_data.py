@@ -1,6 +1,5 @@
 """What the stack writes: ports, secrets, environments, configurations, tokens."""
 
-import json
 import re
 import socket
 import stat
@@ -16,6 +15,7 @@ from local_platform.stack.faults import FaultError
 from local_platform.stack.layout import Layout
 from local_platform.stack.processes import Context, Process, platform
 
+PROJECT = Path(__file__).parents[4]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -27,8 +27,9 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def context(layout: Layout, **operator: str) -> Context:
-    secrets = secret_files.ensure(layout)
-    return Context(layout, ports.PORTS, secrets, operator, Path("/project"))
+    users = nats_config.passwords(PROJECT / nats_config.USERS_FILE)
+    secrets = secret_files.ensure(layout, users)
+    return Context(layout, ports.PORTS, secrets, operator, PROJECT)
 
 
 def by_name(context: Context) -> dict[str, Process]:
@@ -103,7 +104,7 @@ class TestTable:
 
         assert len(set(urls.values())) == len(urls) == 6
         assert all(url.startswith(f"nats://{name}:") for name, url in urls.items())
-        assert set(urls) <= set(nats_config.USERS)
+        assert set(urls) <= set(nats_config.passwords(PROJECT / nats_config.USERS_FILE))
 
     def test_the_master_key_is_told_to_keys_alone(self, layout: Layout) -> None:
         told = context(layout)
@@ -150,13 +151,26 @@ class TestEnvironment:
 
 
 class TestNatsConfig:
-    def test_streams_are_synced_every_second_and_nobody_is_anonymous(self) -> None:
-        passwords = {user: f"secret of {user}" for user in nats_config.USERS}
+    def test_streams_are_synced_every_second(self) -> None:
+        users = PROJECT / nats_config.USERS_FILE
 
-        config = json.loads(nats_config.render("127.0.0.1", 4222, Path("/data"), passwords))
+        config = nats_config.render("127.0.0.1", 4222, Path("/data"), users)
 
-        assert config["jetstream"] == {"store_dir": "/data", "sync_interval": "1s"}
-        assert [u["user"] for u in config["authorization"]["users"]] == list(passwords)
+        assert 'jetstream: {"store_dir": "/data", "sync_interval": "1s"}' in config
+        assert config.endswith(users.read_text())
+
+    def test_a_password_is_in_the_servers_environment_and_in_no_file_that_is_shared(
+        self, layout: Layout
+    ) -> None:
+        told = context(layout)
+        server = by_name(told)["nats"]
+        config = nats_config.render("127.0.0.1", 4222, Path("/data"), told.users_file)
+
+        for user, variable in nats_config.passwords(told.users_file).items():
+            password = told.secrets[secret_files.nats_password(user)]
+            assert server.environment[variable] == password
+            assert password[0].isalpha()
+            assert password not in config
 
 
 class TestSupervisorConfig:

@@ -15,10 +15,12 @@ from nats.aio.client import Client as NatsClient
 from nats.js import JetStreamContext
 
 from common import mongo
+from common.contracts.access import CONSUMERS, STEWARD
 from common.health import Check, start_health
 from common.messaging import connection as bus
+from common.messaging.events import ensure_consumer
 from common.messaging.rpc import RpcClient, RpcServer
-from common.messaging.streams import ensure_streams
+from common.messaging.streams import ensure_streams, wait_for_streams
 from common.settings import SharedSettings
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ async def backbone(
     checks: Mapping[str, Check] | None = None,
 ) -> AsyncIterator[Backbone]:
     """Connect to NATS and MongoDB, waiting for either with back-off, and serve the side port
-    meanwhile.
+    meanwhile. The steward of the bus creates the streams, the others wait for them.
 
     Leaving it stops taking requests, lets those under way finish, and closes the connections.
 
@@ -67,13 +69,24 @@ async def backbone(
         nats = await bus.connect(shared.nats_url.get_secret_value(), service)
         stack.push_async_callback(nats.close)
         jetstream = nats.jetstream()
-        await ensure_streams(jetstream, replicas=shared.stream_replicas)
+        if service == STEWARD:
+            await set_up(jetstream, replicas=shared.stream_replicas)
+        else:
+            await wait_for_streams(jetstream)
         await mongo.wait_until_up(client)
         connected["nats"] = nats
         server = await stack.enter_async_context(RpcServer(nats, service=service))
         yield Backbone(
             nats, jetstream, RpcClient(nats), server, mongo.database_of(client, service)
         )
+
+
+async def set_up(jetstream: JetStreamContext, *, replicas: int) -> None:
+    """Create what the bus needs and is not there: streams, buckets, durable consumers."""
+    await ensure_streams(jetstream, replicas=replicas)
+    for event, users in CONSUMERS.items():
+        for user in users:
+            await ensure_consumer(jetstream, event, durable=user)
 
 
 async def run_until_stopped(*loops: Coroutine[Any, Any, None]) -> None:

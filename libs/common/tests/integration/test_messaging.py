@@ -12,8 +12,9 @@ from common.contracts.events import (
     OwnerErased,
     SessionChanged,
 )
+from common.contracts.skills import BUNDLE_BUCKET
 from common.ids import new_id
-from common.messaging.events import EventPublisher, consume, hear
+from common.messaging.events import EventPublisher, consume, ensure_consumer, hear
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket
 from common.messaging.streams import ensure_streams
@@ -36,7 +37,7 @@ class TestConsume:
 
         durable = new_id("test")
         task = asyncio.ensure_future(consume(jetstream, OWNER_CREATED, handler, durable=durable))
-        await _consumer_exists(nats_connection, f"{durable}-owner_created_v1")
+        await ensure_consumer(jetstream, OWNER_CREATED, durable=durable)
         data = OwnerCreated(owner_id=new_id("own"))
         await EventPublisher(jetstream).publish(
             OWNER_CREATED.of(data, entity_id=data.owner_id, at=AT)
@@ -55,8 +56,8 @@ class TestConsume:
 
         durable = new_id("test")
         task = asyncio.ensure_future(consume(jetstream, SESSION_CREATED, handler, durable=durable))
+        await ensure_consumer(jetstream, SESSION_CREATED, durable=durable)
         name = f"{durable}-session_created_v1"
-        await _consumer_exists(nats_connection, name)
         await jetstream.publish(SESSION_CREATED.subject, b"not json")
         data = SessionChanged(
             owner_id=new_id("own"), session_id="s", skill="a/b/c", digest="sha256:0"
@@ -128,7 +129,7 @@ class TestJournal:
 
 class TestObjects:
     async def test_an_object_comes_back_as_it_was_put(self, nats_connection: Client) -> None:
-        bucket = ObjectBucket(nats_connection.jetstream(), "test-bucket")
+        bucket = ObjectBucket(nats_connection.jetstream(), BUNDLE_BUCKET)
         content = bytes(range(256)) * 1000
 
         await bucket.put("a", content)
@@ -137,7 +138,7 @@ class TestObjects:
         assert await bucket.get("a") == content
 
     async def test_what_is_not_there_is_none(self, nats_connection: Client) -> None:
-        bucket = ObjectBucket(nats_connection.jetstream(), "test-bucket")
+        bucket = ObjectBucket(nats_connection.jetstream(), BUNDLE_BUCKET)
         await bucket.put("gone", b"x")
         await bucket.delete("gone")
         await bucket.delete("gone")
@@ -146,7 +147,7 @@ class TestObjects:
         assert await bucket.get("gone") is None
 
     async def test_what_is_old_is_listed(self, nats_connection: Client) -> None:
-        bucket = ObjectBucket(nats_connection.jetstream(), "old-bucket")
+        bucket = ObjectBucket(nats_connection.jetstream(), BUNDLE_BUCKET)
         assert await bucket.names_before(datetime.now(UTC)) == []
         for name in ("a", "b", "gone"):
             await bucket.put(name, b"x")
@@ -164,13 +165,6 @@ class TestStreams:
         await ensure_streams(jetstream)
 
         assert (await jetstream.stream_info("JOURNAL")).config == before.config
-
-
-async def _consumer_exists(connection: Client, name: str) -> None:
-    jetstream = connection.jetstream()
-    async with asyncio.timeout(10):
-        while name not in {info.name for info in await jetstream.consumers_info("EVENTS")}:
-            await asyncio.sleep(0.02)
 
 
 async def _captured(journal: Journal, subject: str, last: bytes) -> None:

@@ -3,7 +3,6 @@
 from common.contracts import sandbox as wire
 from common.contracts.base import Empty
 from common.messaging.rpc import RpcServer
-from common.messaging.streams import TRANSFER_BUCKET
 from common.preview import SKIP_WARNING
 from pydantic import SecretStr
 
@@ -147,7 +146,7 @@ def file_out(entry: Listed) -> wire.FileEntry:
 
 
 def body_out(sent: Sent) -> wire.StoredBody:
-    return wire.StoredBody(bucket=TRANSFER_BUCKET, object_name=sent.name, size=sent.size)
+    return wire.StoredBody(bucket=wire.TRANSFER_BUCKET, object_name=sent.name, size=sent.size)
 
 
 def launch_out(launch: Launch) -> wire.Launch:

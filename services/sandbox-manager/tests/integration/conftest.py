@@ -20,7 +20,7 @@ from common.ids import new_id
 from common.messaging.connection import connect
 from common.messaging.objects import ObjectBucket
 from common.messaging.rpc import RpcClient, RpcServer
-from common.messaging.streams import TRANSFER_BUCKET, ensure_streams
+from common.messaging.streams import ensure_streams
 from common.preview import PreviewGuard
 from common.running import Backbone
 from local_platform.daytona.testing import HostProcess
@@ -148,7 +148,7 @@ async def platform_on(servers: Servers, deployment: str = "test") -> AsyncIterat
         used = DaytonaProvider(sdk, guard)
         async with wired(settings, connections, used, NoProbe()) as parts:
             await serve(settings, connections, parts)
-            transfer = ObjectBucket(jetstream, TRANSFER_BUCKET)
+            transfer = ObjectBucket(jetstream, wire.TRANSFER_BUCKET)
             yield Platform(rpc, neighbours, provider, parts, database, transfer, host.key)
         for machine in await provider.list({"tryskills-deployment": settings.deployment_id}):
             await provider.delete(machine.id)

@@ -48,7 +48,7 @@ async def run(settings: Settings, shared: SharedSettings) -> None:
         await ensure_indexes(bone.database, {**INDEXES, "events": ARCHIVE_INDEXES})
         client = await stack.enter_async_context(http_client())
         known = MongoResolutions(bone.database)
-        bucket = ObjectBucket(bone.jetstream, BUNDLE_BUCKET, replicas=shared.stream_replicas)
+        bucket = ObjectBucket(bone.jetstream, BUNDLE_BUCKET)
         bundles = ObjectBundles(bucket)
         policy = PolicyFile(settings.policy_file)
         resolver = build(settings, client, known, bundles, policy)

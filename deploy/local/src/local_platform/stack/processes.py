@@ -9,6 +9,7 @@ from pathlib import Path
 
 from local_platform.stack import secret_files as secret
 from local_platform.stack.layout import Layout
+from local_platform.stack.nats_config import USERS_FILE, passwords
 from local_platform.stack.ports import HOST, Ports
 
 INFRASTRUCTURE, MACHINERY, SERVICES = "infrastructure", "machinery", "services"
@@ -54,6 +55,10 @@ class Context:
     operator: Mapping[str, str]
     project: Path
 
+    @property
+    def users_file(self) -> Path:
+        return self.project / USERS_FILE
+
 
 Table = Callable[[Context], list[Process]]
 
@@ -82,6 +87,10 @@ def _infrastructure(context: Context) -> list[Process]:
             command=(_script("nats-server"), "--config", str(nats_config(context))),
             group=INFRASTRUCTURE,
             port=context.ports["nats"],
+            environment={
+                variable: context.secrets[secret.nats_password(user)]
+                for user, variable in passwords(context.users_file).items()
+            },
         ),
         Process(
             name="store",

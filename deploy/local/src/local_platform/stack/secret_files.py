@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from local_platform.stack.faults import FaultError
 from local_platform.stack.files import write_private
 from local_platform.stack.layout import Layout
-from local_platform.stack.nats_config import USERS
 
 MASTER_KEY = "keys-master-key"
 SEAL_KEY = "sandbox-manager-seal-key"
@@ -20,23 +19,23 @@ DEPLOYMENT_ID = "deployment-id"
 
 
 def nats_password(user: str) -> str:
-    return f"nats-{user}"
+    return f"nats-password-{user}"
 
 
-def ensure(layout: Layout) -> dict[str, str]:
+def ensure(layout: Layout, nats_users: Iterable[str] = ()) -> dict[str, str]:
     """Make the secrets that are missing; the values of all, by name."""
     _refuse_lost_master_key(layout)
-    return {name: _ensure(layout, name, make) for name, make in _makers().items()}
+    return {name: _ensure(layout, name, make) for name, make in _makers(nats_users).items()}
 
 
-def _makers() -> dict[str, Callable[[], str]]:
+def _makers(nats_users: Iterable[str]) -> dict[str, Callable[[], str]]:
     return {
         DEPLOYMENT_ID: lambda: f"local-{secrets.token_hex(4)}",
         MASTER_KEY: _key_of_32_bytes,
         SEAL_KEY: _key_of_32_bytes,
         ISSUER_KEY: _issuer_key,
         DAYTONA_KEY: lambda: secrets.token_urlsafe(32),
-        **{nats_password(user): lambda: secrets.token_hex(24) for user in USERS},
+        **{nats_password(user): _word for user in nats_users},
     }
 
 
@@ -55,6 +54,11 @@ def _refuse_lost_master_key(layout: Layout) -> None:
             f"{path} is missing, and without it the secrets in {layout.store} cannot be opened."
             f" Put it back, or start anew by moving {layout.root} away."
         )
+
+
+def _word() -> str:
+    # The server reads what begins with a digit as a number.
+    return f"p{secrets.token_hex(24)}"
 
 
 def _key_of_32_bytes() -> str:

@@ -95,12 +95,14 @@ class Up:
             raise FaultError(SUPERVISOR_ENDED)
 
     def _plan(self, layout: Layout) -> Plan:
+        project = Path.cwd()
+        users = nats_config.passwords(project / nats_config.USERS_FILE)
         context = Context(
             layout=layout,
             ports=ports.choose(self._settings.ports, self._operator, layout.ports),
-            secrets=secret_files.ensure(layout),
+            secrets=secret_files.ensure(layout, users),
             operator=self._operator,
-            project=Path.cwd(),
+            project=project,
         )
         return Plan(context, self._table(context))
 
@@ -153,10 +155,8 @@ class Up:
         raise FaultError(f"supervisord ended with status {supervisor.returncode}:\n{said}")
 
     def _write_nats_config(self, context: Context) -> None:
-        users = nats_config.USERS
-        passwords = {user: context.secrets[secret_files.nats_password(user)] for user in users}
         directory, port = context.layout.nats, context.ports["nats"]
-        text = nats_config.render(ports.HOST, port, directory, passwords)
+        text = nats_config.render(ports.HOST, port, directory, context.users_file)
         write_private(nats_file(context), text)
 
     def _announce(self, plan: Plan) -> None:

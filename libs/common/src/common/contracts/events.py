@@ -154,6 +154,9 @@ APPROVAL_REQUESTED = Event("evt.approval.requested.v1", "chat-proxy", ApprovalCh
 APPROVAL_RESOLVED = Event("evt.approval.resolved.v1", "chat-proxy", ApprovalChanged)
 SKILL_RESOLVED = Event("evt.skill.resolved.v1", "skill-resolver", SkillResolved)
 
+EVERY_EVENT = "evt.>"
+"""The subjects of all events."""
+
 EVENTS: tuple[Event[Any], ...] = (
     OWNER_CREATED,
     OWNER_ERASED,

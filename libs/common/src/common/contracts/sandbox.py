@@ -475,6 +475,9 @@ READ_FILE = Rpc("rpc.sandbox-manager.read_file.v1", ReadFile, FileContent)
 WRITE_FILE = Rpc("rpc.sandbox-manager.write_file.v1", WriteFile, FileEntry)
 ARCHIVE_FILES = Rpc("rpc.sandbox-manager.archive_files.v1", ArchiveFiles, StoredBody)
 
+TRANSFER_BUCKET = "transfer"
+"""The Object Store bucket of bodies on their way; they are gone after ten minutes."""
+
 
 def launch_journal(launch_id: str) -> str:
     """The subject of a launch's numbered entries."""

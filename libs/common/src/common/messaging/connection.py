@@ -11,16 +11,20 @@ logger = logging.getLogger(__name__)
 Connection = Client
 """The word for it where nats itself is not imported."""
 
+INBOX = "_INBOX_"
+"""What the reply subject of every request begins with."""
+
 _RECONNECT_WAIT_S = 0.5
 _PENDING_BYTES = 8 * 1024 * 1024
 
 
-async def connect(url: str, service: str) -> Client:
-    """Connect as `service`; waits for a server that is not up yet.
+def inbox_prefix(service: str) -> str:
+    """Where the replies to `service` arrive; permissions keep all others from reading there."""
+    return f"{INBOX}{service}"
 
-    The inbox prefix `_INBOX_<service>` lets NATS permissions keep one service from reading
-    another's replies.
-    """
+
+async def connect(url: str, service: str) -> Client:
+    """Connect as `service`; waits for a server that is not up yet."""
 
     async def on_error(exc: Exception) -> None:
         logger.warning("NATS: %s", type(exc).__name__, extra={"reason": str(exc)})
@@ -34,7 +38,7 @@ async def connect(url: str, service: str) -> Client:
     return await nats.connect(
         url,
         name=service,
-        inbox_prefix=f"_INBOX_{service}".encode(),
+        inbox_prefix=inbox_prefix(service).encode(),
         allow_reconnect=True,
         max_reconnect_attempts=-1,
         reconnect_time_wait=_RECONNECT_WAIT_S,

@@ -1,5 +1,6 @@
 """Publishing events and consuming them: at least once, doubles removed by id."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 
 from common.contracts.base import Message
 from common.contracts.events import DataT, Event, OutgoingEvent
-from common.messaging.streams import EVENTS_STREAM
+from common.messaging.streams import EVENTS_STREAM, durable_name
 from common.telemetry import inject_context
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 _BATCH = 32
 _FETCH_S = 5.0
 _RETRY_S = 2.0
+_LOOK_S = 0.5
 
 
 class CloudEvent(Message):
@@ -49,6 +52,32 @@ class EventPublisher:
         )
 
 
+async def ensure_consumer(jetstream: JetStreamContext, event: Event[Any], *, durable: str) -> None:
+    """Create the durable consumer of the service `durable` where it is missing: from then on no
+    `event` is missed.
+    """
+    name = durable_name(durable, event.type)
+    config = ConsumerConfig(
+        name=name,
+        durable_name=name,
+        filter_subject=event.subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.NEW,
+        ack_wait=30,
+    )
+    await jetstream.add_consumer(EVENTS_STREAM, config)
+
+
+async def _created(jetstream: JetStreamContext, consumer: str) -> None:
+    while True:
+        try:
+            await jetstream.consumer_info(EVENTS_STREAM, consumer)
+        except (NatsError, TimeoutError):
+            await asyncio.sleep(_LOOK_S)
+        else:
+            return
+
+
 async def consume(
     jetstream: JetStreamContext,
     event: Event[DataT],
@@ -56,23 +85,15 @@ async def consume(
     *,
     durable: str,
 ) -> None:
-    """Handle `event` for ever as the durable consumer `durable`, shared by all replicas of a
-    service.
+    """Handle `event` for ever as the durable consumer of the service `durable`, shared by all its
+    replicas; waits until somebody has created it.
 
     Malformed: terminated. Any failure of the handler: delivered again later. So a handler must be
     idempotent.
     """
-    name = f"{durable}-{event.type.replace('.', '_')}"
-    config = ConsumerConfig(
-        durable_name=name,
-        filter_subject=event.subject,
-        ack_policy=AckPolicy.EXPLICIT,
-        deliver_policy=DeliverPolicy.NEW,
-        ack_wait=30,
-    )
-    subscription = await jetstream.pull_subscribe(
-        event.subject, durable=name, stream=EVENTS_STREAM, config=config
-    )
+    name = durable_name(durable, event.type)
+    await _created(jetstream, name)
+    subscription = await jetstream.pull_subscribe_bind(name, stream=EVENTS_STREAM)
     while True:
         try:
             messages = await subscription.fetch(_BATCH, timeout=_FETCH_S)

@@ -1,29 +1,18 @@
 """Bodies too large for a message, by name in an Object Store bucket."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
-from common.messaging.streams import ensure_bucket
-
 
 class ObjectBucket:
     """One bucket; opened at first use, so that a service starts before JetStream is ready."""
 
-    def __init__(
-        self,
-        jetstream: JetStreamContext,
-        bucket: str,
-        *,
-        ttl: timedelta | None = None,
-        replicas: int = 1,
-    ) -> None:
+    def __init__(self, jetstream: JetStreamContext, bucket: str) -> None:
         self._jetstream = jetstream
         self._bucket = bucket
-        self._ttl = ttl
-        self._replicas = replicas
         self._opened: ObjectStore | None = None
 
     async def put(self, name: str, content: bytes) -> None:
@@ -70,7 +59,5 @@ class ObjectBucket:
 
     async def _store(self) -> ObjectStore:
         if self._opened is None:
-            self._opened = await ensure_bucket(
-                self._jetstream, self._bucket, ttl=self._ttl, replicas=self._replicas
-            )
+            self._opened = await self._jetstream.object_store(self._bucket)
         return self._opened

@@ -43,6 +43,7 @@ from common.errors import (
     TooLargeError,
     UnavailableError,
 )
+from common.messaging.connection import INBOX
 from common.telemetry import extract_context, inject_context
 
 logger = logging.getLogger(__name__)
@@ -108,6 +109,9 @@ class RpcServer:
             raise RuntimeError(message)
 
         async def on_request(message: MicroRequest) -> None:
+            if not _is_asked(message):
+                logger.warning("%s was told something by nobody who can be answered", rpc.subject)
+                return
             task = asyncio.create_task(self._answer(rpc, handler, message))  # noqa: TID251 (held in a set, drained on exit)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -218,6 +222,13 @@ class RpcClient:
         except (NatsError, TimeoutError) as exc:
             message = f"{service} does not answer"
             raise UnavailableError(message) from exc
+
+
+def _is_asked(message: MicroRequest) -> bool:
+    """Whether a client asked. What a stream delivers carries another reply subject, and a stream
+    delivers what its writers wrote to wherever a consumer says.
+    """
+    return (message._msg.reply or "").startswith(INBOX)
 
 
 def subject_of(rpc: Rpc[Any, Any], target: str | None) -> str:

@@ -1,11 +1,15 @@
-"""The JetStream streams and buckets, created where they are missing.
+"""The JetStream streams and buckets: made by one service, waited for by the others.
 
 All use file storage: on SIGKILL of nats-server it keeps what was acknowledged, memory storage
 keeps nothing.
 """
 
+import asyncio
+import logging
+from collections.abc import Mapping
 from datetime import timedelta
 
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import (
     DiscardPolicy,
@@ -17,11 +21,27 @@ from nats.js.api import (
 from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.object_store import ObjectStore
 
+from common.contracts.sandbox import TRANSFER_BUCKET
+from common.contracts.skills import BUNDLE_BUCKET
+
+logger = logging.getLogger(__name__)
+
 EVENTS_STREAM = "EVENTS"
 JOURNAL_STREAM = "JOURNAL"
-TRANSFER_BUCKET = "transfer"
+BUCKETS: Mapping[str, timedelta | None] = {
+    BUNDLE_BUCKET: None,
+    TRANSFER_BUCKET: timedelta(minutes=10),
+}
+"""Every Object Store bucket with how long it keeps an object."""
 
 _STREAM_NAME_IN_USE = 10058
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 1.0
+
+
+def durable_name(service: str, event_type: str) -> str:
+    """The durable consumer with which `service` handles an event of that type."""
+    return f"{service}-{event_type.replace('.', '_')}"
 
 
 def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
@@ -55,7 +75,12 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
 
 
 async def ensure_streams(jetstream: JetStreamContext, *, replicas: int = 1) -> None:
-    """Create the streams that are missing; one that exists is brought to today's limits."""
+    """Create the streams and buckets that are missing; a stream that exists is brought to today's
+    limits.
+    """
+    for bucket, ttl in BUCKETS.items():
+        await ensure_bucket(jetstream, bucket, ttl=ttl, replicas=replicas)
+    # The streams last: who waits for them finds the buckets too.
     for config in stream_configs(replicas):
         try:
             await jetstream.add_stream(config)
@@ -63,6 +88,21 @@ async def ensure_streams(jetstream: JetStreamContext, *, replicas: int = 1) -> N
             if exc.err_code != _STREAM_NAME_IN_USE:
                 raise
             await jetstream.update_stream(config)
+
+
+async def wait_for_streams(jetstream: JetStreamContext) -> None:
+    """Wait, with back-off and without end, until somebody has created the streams."""
+    wait_s = _FIRST_WAIT_S
+    while True:
+        try:
+            for name in (EVENTS_STREAM, JOURNAL_STREAM):
+                await jetstream.stream_info(name)
+        except (NotFoundError, NatsError, TimeoutError) as exc:
+            logger.info("waiting for the streams: %s", type(exc).__name__)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        else:
+            return
 
 
 async def ensure_bucket(

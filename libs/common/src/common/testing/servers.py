@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,20 +22,15 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def nats_server(directory: Path) -> AsyncIterator[str]:
+async def nats_server(
+    directory: Path, *, config: str = "", environment: Mapping[str, str] | None = None
+) -> AsyncIterator[str]:
     """A nats-server with JetStream below `directory`; yields its URL."""
     port = free_port()
-    command = [
-        script("nats-server"),
-        "-a",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "-js",
-        "-sd",
-        str(directory),
-    ]
-    async with _process(command, port):
+    file = directory / "nats.conf"
+    file.write_text(config)
+    command = [script("nats-server"), "-c", str(file), "-a", "127.0.0.1", "-p", str(port)]
+    async with _process([*command, "-js", "-sd", str(directory)], port, environment):
         yield f"nats://127.0.0.1:{port}"
 
 
@@ -68,9 +63,11 @@ def script(name: str) -> str:
 
 
 @asynccontextmanager
-async def _process(command: list[str], port: int) -> AsyncIterator[None]:
+async def _process(
+    command: list[str], port: int, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     )
     try:
         async with asyncio.timeout(_UP_S):

@@ -1,12 +1,11 @@
 """Every port in its real form."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
+from common.contracts.sandbox import TRANSFER_BUCKET
 from common.contracts.skills import BUNDLE_BUCKET
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket
-from common.messaging.streams import TRANSFER_BUCKET
 from common.mongo import Database
 from common.outbox import ARCHIVE_INDEXES
 from common.preview import PreviewGuard
@@ -54,8 +53,6 @@ INDEXES = {
     ACCOUNTS: ACCOUNT_INDEXES,
     EVENTS: ARCHIVE_INDEXES,
 }
-
-_TRANSFER_TTL = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ def adapters_of(
         skills=BusSkills(connections.rpc, ObjectBucket(jetstream, BUNDLE_BUCKET)),
         keys=BusKeys(connections.rpc),
         journal=BusJournal(Journal(connections.nats, jetstream)),
-        transfer=BusTransfer(ObjectBucket(jetstream, TRANSFER_BUCKET, ttl=_TRANSFER_TTL)),
+        transfer=BusTransfer(ObjectBucket(jetstream, TRANSFER_BUCKET)),
         sealer=AesSealer(key),
         signer=Ed25519Signer(key),
     )
