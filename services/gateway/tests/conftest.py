@@ -62,8 +62,9 @@ def edge(services: FakeServices, viewers: Viewers, issuer_key: Ed25519PrivateKey
     return Edge(
         services=services,
         viewers=viewers,
-        authenticator=Authenticator(verifier, without_token=LOCAL_USER),
-        owners=Owners(services),
+        authenticator=Authenticator(
+            services, Owners(services), verifier=verifier, without_token=LOCAL_USER
+        ),
         auth="local",
         keepalive=timedelta(seconds=15),
         checks={"nats": nothing, **{name: partial(services.ping, name) for name in SERVICES}},

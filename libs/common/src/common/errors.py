@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     TOKEN_EXPIRED = "token_expired"
     TOKEN_INVALID = "token_invalid"
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"
     FORBIDDEN = "forbidden"
     CSRF = "csrf"
     SKILL_BLOCKED = "skill_blocked"
@@ -180,6 +181,7 @@ _CODES: dict[type[AppError], tuple[ErrorCode, ...]] = {
         ErrorCode.UNAUTHENTICATED,
         ErrorCode.TOKEN_EXPIRED,
         ErrorCode.TOKEN_INVALID,
+        ErrorCode.TOKEN_NOT_YET_VALID,
     ),
     ForbiddenError: (
         ErrorCode.FORBIDDEN,

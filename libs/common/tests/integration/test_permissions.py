@@ -19,9 +19,11 @@ from common.contracts.access import (
     JOURNALS,
     LISTENERS,
     READERS,
+    RESUMERS,
     STEWARD,
     USERS,
 )
+from common.contracts.base import Erased
 from common.contracts.events import EVENTS, OWNER_ERASED, OwnerErased
 from common.errors import AppError
 from common.ids import new_id
@@ -201,6 +203,7 @@ class TestEveryUser:
         assert may == {
             *(made if name == STEWARD else []),
             *(f"$JS.API.STREAM.PURGE.OBJ_{bucket}" for bucket in emptied),
+            *("$JS.API.STREAM.PURGE.JOURNAL" for users in RESUMERS.values() if name in users),
         }
 
     async def test_it_takes_no_events_from_anothers_consumer(
@@ -261,9 +264,9 @@ class TestSecrets:
         chat, server_of_keys = await login("chat-proxy"), await login("keys")
         asked: list[keys.EraseOwner] = []
 
-        async def erase(request: keys.EraseOwner) -> keys.ErasedOwner:
+        async def erase(request: keys.EraseOwner) -> Erased:
             asked.append(request)
-            return keys.ErasedOwner(counts={})
+            return Erased(counts={})
 
         async with RpcServer(server_of_keys.connection, service="keys") as rpc:
             await rpc.serve(keys.ERASE_OWNER, erase)
@@ -350,6 +353,8 @@ class TestEnough:
                 await asyncio.sleep(0.02)
 
         assert [line async for line in journal.captured(subject)] == [b"1", b"2"]
+        await journal.forget(subject)
+        assert await journal.last(subject) == []
         assert not chat.refused
         assert not gateway.refused
 

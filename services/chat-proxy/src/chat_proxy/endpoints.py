@@ -3,11 +3,12 @@ name, for what concerns a turn it runs.
 """
 
 from common.contracts import chat as contract
-from common.contracts.base import Empty
+from common.contracts.base import Empty, Erased
 from common.messaging.rpc import RpcServer
 
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.erasing import Erasing
 from chat_proxy.service.sessions import SessionService
 from chat_proxy.service.turns import TurnService
 
@@ -36,6 +37,14 @@ async def serve_sessions(server: RpcServer, sessions: SessionService) -> None:
     await server.serve(contract.GET_SESSION, get_session)
     await server.serve(contract.RENAME_SESSION, rename_session)
     await server.serve(contract.DELETE_SESSION, delete_session)
+
+
+async def serve_erasing(server: RpcServer, erasing: Erasing) -> None:
+    async def erase_owner(request: contract.EraseChats) -> Erased:
+        counts, is_done = await erasing.begin(request.owner_id)
+        return Erased(counts=counts, is_done=is_done)
+
+    await server.serve(contract.ERASE_CHATS, erase_owner)
 
 
 async def serve_turns(server: RpcServer, turns: TurnService, *, me: str) -> None:

@@ -6,8 +6,9 @@ from datetime import timedelta
 import uvloop
 from common import mongo, telemetry
 from common.clock import utc_now
+from common.contracts.events import OWNER_ERASED
 from common.ids import new_id
-from common.messaging.events import EventPublisher
+from common.messaging.events import EventPublisher, consume
 from common.messaging.journal import Journal
 from common.messaging.loops import every
 from common.outbox import OutboxRelay
@@ -19,16 +20,19 @@ from chat_proxy.adapters.live import BusJournal
 from chat_proxy.adapters.mongo import collections
 from chat_proxy.adapters.mongo.answers import MongoAnswers
 from chat_proxy.adapters.mongo.approvals import MongoApprovals
+from chat_proxy.adapters.mongo.holdings import MongoHoldings
 from chat_proxy.adapters.mongo.sessions import MongoSessions
 from chat_proxy.adapters.mongo.turns import MongoTurns
 from chat_proxy.adapters.replicas import RpcReplicas
 from chat_proxy.adapters.sandboxes import RpcSandboxes
 from chat_proxy.adapters.skills import RpcSkills
-from chat_proxy.endpoints import serve_journal, serve_sessions, serve_turns
+from chat_proxy.consumers import owner_erased
+from chat_proxy.endpoints import serve_erasing, serve_journal, serve_sessions, serve_turns
 from chat_proxy.ports import Agents
 from chat_proxy.reconcilers import PurgeReconciler, TakeoverReconciler
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.erasing import Erasing
 from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.sessions import SessionService
@@ -68,9 +72,10 @@ async def run(settings: Settings) -> None:
         outside = outside_of(settings, connections, agents)
         runners = Runners(outside)
         stack.push_async_callback(runners.hand_over)
-        await serve(connections, outside, runners)
+        erasing = await serve(connections, outside, runners)
         await run_until_stopped(
             every(_OUTBOX_EVERY, outbox_relay(connections).run_batched),
+            consume(connections.jetstream, OWNER_ERASED, owner_erased(erasing), durable=SERVICE),
             every(_TAKEOVER_EVERY, TakeoverReconciler(Takeover(outside, runners)).run_once),
             every(_PURGE_EVERY, PurgeReconciler(outside.sessions).run_once),
         )
@@ -101,15 +106,19 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
     )
 
 
-async def serve(connections: Backbone, outside: Outside, runners: Runners) -> None:
+async def serve(connections: Backbone, outside: Outside, runners: Runners) -> Erasing:
     """Answer every RPC of this service."""
     server = connections.server
     turns = TurnService(outside, runners)
-    await serve_sessions(server, SessionService(outside, turns))
+    sessions = SessionService(outside, turns)
+    erasing = Erasing(outside, MongoHoldings(connections.database), sessions)
+    await serve_sessions(server, sessions)
+    await serve_erasing(server, erasing)
     await serve_turns(server, turns, me=outside.me)
     await serve_journal(
         server, AttachService(outside, runners), ApprovalService(outside, runners), me=outside.me
     )
+    return erasing
 
 
 def outbox_relay(connections: Backbone) -> OutboxRelay:

@@ -66,6 +66,22 @@ class Sessions(Protocol):
         ...
 
 
+class Holdings(Protocol):
+    """All that is kept of an owner, whatever it is."""
+
+    async def count(self, owner_id: str) -> dict[str, int]:
+        """How much there is, by store."""
+        ...
+
+    async def sessions(self, owner_id: str) -> Sequence[str]:
+        """The ids of all sessions, deleted ones too."""
+        ...
+
+    async def forget(self, owner_id: str) -> bool:
+        """Remove what no turn and no event needs any more; False while something is left."""
+        ...
+
+
 class Turns(Protocol):
     async def start(
         self, turn: Turn, *, idempotency_key: str | None, emit: OutgoingEvent
@@ -223,6 +239,10 @@ class Agents(Protocol):
 class LiveJournal(Protocol):
     async def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
         """Tell viewers; what cannot be sent is in the store anyway."""
+        ...
+
+    async def forget(self, session_id: str) -> None:
+        """Remove what was captured. Raises UnavailableError."""
         ...
 
     async def captured(self, session_id: str, after: int, since: datetime) -> list[Entry]:

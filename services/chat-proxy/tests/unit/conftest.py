@@ -175,6 +175,9 @@ class FakeLive:
     async def publish(self, session_id: str, entries: Iterable[Entry]) -> None:
         self.entries += entries
 
+    async def forget(self, session_id: str) -> None:
+        self.entries.clear()
+
     async def captured(self, session_id: str, after: int, since: datetime) -> list[Entry]:
         return [entry for entry in self.entries if entry.seq > after]
 

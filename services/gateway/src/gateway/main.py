@@ -18,15 +18,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from gateway.adapters.bus import Bus
+from gateway.adapters.issuer_http import IssuerHttp
 from gateway.adapters.local_issuer import LocalIssuer, read_issuer
+from gateway.adapters.login import OidcLogin
 from gateway.adapters.oidc import OidcKeys
+from gateway.adapters.sealing import FernetSeal
 from gateway.adapters.tokens import IssuerVerifier
 from gateway.endpoints.api import create_api
 from gateway.endpoints.dependencies import Edge
 from gateway.endpoints.guard import Guard
 from gateway.endpoints.observed import Observed
+from gateway.endpoints.session_cookie import Cookies
 from gateway.model.identity import LOCAL_USER
 from gateway.service.identity import Authenticator, Owners
+from gateway.service.login import Login, SealedSessions
 from gateway.service.viewing import Viewers
 from gateway.settings import Settings
 from gateway.web.site import add_pages
@@ -96,23 +101,31 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
         viewers = Viewers(bus, limit_bytes=settings.viewer_buffer_bytes)
         VIEWERS.set_function(lambda: len(viewers))
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
-        authenticator, issuer = _authentication(settings, http)
+        owners = Owners(bus)
+        issuer = _local_issuer(settings)
+        login = _login(settings, http)
         answering = {name: partial(bus.ping, name) for name in SERVICES}
         edge = Edge(
             services=bus,
             viewers=viewers,
-            authenticator=authenticator,
-            owners=Owners(bus),
+            authenticator=Authenticator(
+                bus,
+                owners,
+                verifier=_verifier(settings, issuer, http),
+                sessions=login.sessions if login else None,
+                without_token=LOCAL_USER if settings.auth == "local" else None,
+            ),
             auth=settings.auth,
             keepalive=settings.keepalive,
             checks={"nats": bus.ping_bus, **answering},
             example_skills=settings.example_skills,
             local_issuer=issuer.published if issuer else None,
+            login=login,
+            cookies=Cookies(is_https=settings.is_https),
         )
         nats_url = settings.nats_url.get_secret_value()
-        background = [
-            asyncio.ensure_future(task) for task in (bus.hold(nats_url), viewers.watch())
-        ]
+        tasks = (bus.hold(nats_url, owners.forget), viewers.watch())
+        background = [asyncio.ensure_future(task) for task in tasks]
         stack.push_async_callback(_cancelled, background)
         yield Wiring(application(create_site(), edge, settings), viewers, background)
 
@@ -136,7 +149,7 @@ def application(site: FastAPI, edge: Edge, settings: Settings) -> ASGIApp:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=["Location", "Retry-After"],
         )
-    return Observed(guarded)
+    return Observed(guarded, is_https=settings.is_https)
 
 
 async def _cancelled(tasks: Sequence[asyncio.Future[None]]) -> None:
@@ -149,19 +162,37 @@ def openapi_document() -> dict[str, Any]:
     return create_api().openapi()
 
 
-def _authentication(
-    settings: Settings, http: aiohttp.ClientSession
-) -> tuple[Authenticator, LocalIssuer | None]:
-    if settings.auth == "oidc":
-        keys = OidcKeys(settings.oidc_issuer, http)
-        verifier = IssuerVerifier(
-            keys, issuer=settings.oidc_issuer, audience=settings.oidc_audience
-        )
-        return Authenticator(verifier), None
-    if settings.local_issuer_key_file is None:
-        return Authenticator(None, without_token=LOCAL_USER), None
-    issuer = read_issuer(settings.local_issuer, settings.local_issuer_key_file)
+def _local_issuer(settings: Settings) -> LocalIssuer | None:
+    if settings.auth == "oidc" or settings.local_issuer_key_file is None:
+        return None
+    return read_issuer(settings.local_issuer, settings.local_issuer_key_file)
+
+
+def _verifier(
+    settings: Settings, local: LocalIssuer | None, http: aiohttp.ClientSession
+) -> IssuerVerifier | None:
+    if local is not None:
+        return IssuerVerifier(local, issuer=local.issuer, audience=settings.local_audience)
+    if settings.auth == "local":
+        return None
+    keys = OidcKeys(IssuerHttp(settings.oidc_issuer, http))
+    return IssuerVerifier(keys, issuer=settings.oidc_issuer, audience=settings.oidc_audience)
+
+
+def _login(settings: Settings, http: aiohttp.ClientSession) -> Login | None:
+    if not settings.oidc_client_id:
+        return None
+    issuer = IssuerHttp(settings.oidc_issuer, http)
+    # An ID token is meant for the client that asked for it, not for the API.
     verifier = IssuerVerifier(
-        issuer, issuer=settings.local_issuer, audience=settings.local_audience
+        OidcKeys(issuer), issuer=settings.oidc_issuer, audience=settings.oidc_client_id
     )
-    return Authenticator(verifier, without_token=LOCAL_USER), issuer
+    provider = OidcLogin(
+        issuer,
+        verifier,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        redirect_uri=settings.redirect_uri,
+    )
+    seal = FernetSeal(settings.cookie_keys())
+    return Login(provider, seal, SealedSessions(seal, ttl=settings.session_ttl))

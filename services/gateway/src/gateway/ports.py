@@ -1,6 +1,6 @@
 """What the gateway needs from outside itself."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
@@ -40,6 +40,36 @@ class Journals(Protocol):
     async def follow(self, subject: str, on_lines: OnLines) -> Subscription:
         """Call back with the lines of each message from now on."""
         ...
+
+
+class Seal(Protocol):
+    """Makes text that its bearer can neither read nor change."""
+
+    def seal(self, kind: str, content: Mapping[str, str]) -> str: ...
+
+    def unseal(self, kind: str, sealed: str, *, within: timedelta) -> dict[str, str] | None:
+        """What was sealed as that kind, not longer ago than `within`; else None."""
+        ...
+
+
+class Sessions(Protocol):
+    def opened(self, session: str) -> Identity:
+        """Whose session it is. Raises UnauthenticatedError."""
+        ...
+
+
+class LoginProvider(Protocol):
+    """An OpenID Connect issuer; each method raises UnavailableError when it does not answer."""
+
+    async def authorization_url(self, *, state: str, nonce: str, challenge: str) -> str: ...
+
+    async def exchange(
+        self, code: str, *, verifier: str, nonce: str, issuer: str | None
+    ) -> Identity:
+        """Who logged in. Raises UnauthenticatedError."""
+        ...
+
+    async def logout_url(self) -> str | None: ...
 
 
 class TokenVerifier(Protocol):

@@ -1,20 +1,32 @@
 """Everything the environment decides for the gateway."""
 
+import base64
+import binascii
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from common.settings import BusSettings
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
+
+_KEY_BYTES = 32
 
 Words = Annotated[tuple[str, ...], NoDecode]
 """Several values in one variable, separated by commas."""
 
 
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode]
+
+
 class Settings(BusSettings):
-    """Local mode trusts whoever reaches the port, so it binds to loopback and nothing else."""
+    """Local mode trusts whoever reaches the port, so it binds to loopback and nothing else.
+
+    Browsers log in where `oidc_client_id` is set; the issuer sends them back to `public_url` +
+    `/auth/callback`.
+    """
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True)
 
@@ -30,6 +42,13 @@ class Settings(BusSettings):
 
     oidc_issuer: str = ""
     oidc_audience: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = None
+    public_url: str = ""
+    cookie_key: SecretStr | None = None
+    cookie_key_file: Path | None = None
+    cookie_key_previous: Secrets = ()
+    session_ttl: timedelta = timedelta(hours=12)
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     viewer_buffer_bytes: int = Field(default=1024 * 1024, ge=1024)
@@ -41,7 +60,9 @@ class Settings(BusSettings):
         "examples/skills/support-reply",
     )
 
-    @field_validator("allowed_hosts", "cors_origins", "example_skills", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "example_skills", "cookie_key_previous", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -56,7 +77,40 @@ class Settings(BusSettings):
         if self.auth == "oidc" and not (self.oidc_issuer and self.oidc_audience):
             message = "GATEWAY_AUTH=oidc needs GATEWAY_OIDC_ISSUER and GATEWAY_OIDC_AUDIENCE"
             raise ValueError(message)
+        if self.oidc_client_id:
+            self._check_login()
         return self
+
+    def _check_login(self) -> None:
+        if self.auth != "oidc" or not is_acceptable_url(self.public_url):
+            message = (
+                "GATEWAY_OIDC_CLIENT_ID needs GATEWAY_AUTH=oidc and a GATEWAY_PUBLIC_URL of https"
+            )
+            raise ValueError(message)
+        if (self.cookie_key is None) == (self.cookie_key_file is None):
+            message = (
+                "GATEWAY_OIDC_CLIENT_ID needs one of GATEWAY_COOKIE_KEY (base64 of 32 bytes:"
+                " openssl rand -base64 32) and GATEWAY_COOKIE_KEY_FILE"
+            )
+            raise ValueError(message)
+        self.cookie_keys()
+
+    def cookie_keys(self) -> tuple[bytes, ...]:
+        """The key that seals cookies, and earlier ones that still open them."""
+        if self.cookie_key is not None:
+            current = self.cookie_key.get_secret_value()
+        else:
+            current = self.cookie_key_file.read_text() if self.cookie_key_file else ""
+        previous = (key.get_secret_value() for key in self.cookie_key_previous)
+        return tuple(_key_of(text) for text in (current, *previous))
+
+    @property
+    def is_https(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def redirect_uri(self) -> str:
+        return f"{self.public_url.rstrip('/')}/auth/callback"
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -65,6 +119,26 @@ class Settings(BusSettings):
             return self.allowed_hosts
         own = (f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
         return (*own, *self.allowed_hosts)
+
+
+def is_acceptable_url(url: str) -> bool:
+    """Https anywhere, http on this machine alone."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (
+        parts.scheme == "http" and _is_loopback(parts.hostname or "")
+    )
+
+
+def _key_of(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error as exc:
+        message = "a cookie key is base64 of 32 bytes: openssl rand -base64 32"
+        raise ValueError(message) from exc
+    if len(key) != _KEY_BYTES:
+        message = "a cookie key is base64 of 32 bytes: openssl rand -base64 32"
+        raise ValueError(message)
+    return key
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from common.errors import UnavailableError
 from common.testing.servers import free_port
+from gateway.adapters.issuer_http import IssuerHttp
 from gateway.adapters.oidc import OidcKeys
 
 KEY: dict[str, Any] = {"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "use": "sig"}
@@ -72,7 +73,7 @@ class TestFind:
     async def test_keys_are_fetched_once(
         self, issuer: Issuer, http: aiohttp.ClientSession
     ) -> None:
-        keys = OidcKeys(issuer.url, http)
+        keys = OidcKeys(IssuerHttp(issuer.url, http))
 
         found = [await keys.find("one") for _ in range(5)]
 
@@ -83,7 +84,7 @@ class TestFind:
         self, issuer: Issuer, http: aiohttp.ClientSession
     ) -> None:
         time = Time()
-        keys = OidcKeys(issuer.url, http, clock=time)
+        keys = OidcKeys(IssuerHttp(issuer.url, http), clock=time)
         await keys.find("one")
         issuer.keys = [{**KEY, "kid": "two"}]
         time.now += 31
@@ -94,7 +95,7 @@ class TestFind:
     async def test_made_up_ids_do_not_turn_us_on_the_issuer(
         self, issuer: Issuer, http: aiohttp.ClientSession
     ) -> None:
-        keys = OidcKeys(issuer.url, http, clock=Time())
+        keys = OidcKeys(IssuerHttp(issuer.url, http), clock=Time())
 
         for number in range(50):
             assert await keys.find(f"made-up-{number}") is None
@@ -105,7 +106,7 @@ class TestFind:
         self, issuer: Issuer, http: aiohttp.ClientSession
     ) -> None:
         time = Time()
-        keys = OidcKeys(issuer.url, http, clock=time)
+        keys = OidcKeys(IssuerHttp(issuer.url, http), clock=time)
         await keys.find("one")
         issuer.is_down = True
         time.now += 3600
@@ -118,7 +119,7 @@ class TestFind:
         issuer.is_down = True
 
         with pytest.raises(UnavailableError):
-            await OidcKeys(issuer.url, http).find("one")
+            await OidcKeys(IssuerHttp(issuer.url, http)).find("one")
 
     @pytest.mark.parametrize(
         "discovery",
@@ -135,11 +136,11 @@ class TestFind:
         issuer.discovery = discovery
 
         with pytest.raises(UnavailableError):
-            await OidcKeys(issuer.url, http).find("one")
+            await OidcKeys(IssuerHttp(issuer.url, http)).find("one")
 
     async def test_symmetric_keys_are_never_used(
         self, issuer: Issuer, http: aiohttp.ClientSession
     ) -> None:
         issuer.keys = [{"kty": "oct", "k": "AAAA", "kid": "one"}]
 
-        assert await OidcKeys(issuer.url, http).find("one") is None
+        assert await OidcKeys(IssuerHttp(issuer.url, http)).find("one") is None

@@ -115,6 +115,7 @@ def platform(services: FakeServices) -> None:
         (skills.READ_SKILL_FILE, file_content),
         (keys.GET_SETTINGS, keys.OwnerSettings(provider="demo", model="demo")),
         (keys.LIST_SECRETS, keys.SecretList(secrets=[])),
+        (keys.LIST_TOKENS, keys.TokenList(tokens=[])),
         (keys.PUT_SECRET, SECRET),
         (keys.PUT_SETTINGS, keys.OwnerSettings(provider="demo", model="demo")),
         (keys.DELETE_SECRET, Empty()),

@@ -28,6 +28,7 @@ class TestMe:
         assert response.json() == {
             "owner_id": "own_" + "l" * 20,
             "auth": "local",
+            "scope": "all",
             "issuer": "local",
             "subject": "local",
         }
@@ -109,9 +110,9 @@ class TestLocalIssuer:
 
 
 class TestAuthenticator:
-    async def test_without_a_local_user_a_token_is_needed(self) -> None:
+    async def test_without_a_local_user_a_token_is_needed(self, services: FakeServices) -> None:
         with pytest.raises(Exception, match="bearer token"):
-            await Authenticator(None).identify(None)
+            await Authenticator(services, Owners(services)).caller(None)
 
 
 class TestOwners:

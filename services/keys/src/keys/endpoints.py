@@ -1,7 +1,7 @@
 """RPC subjects -> use cases."""
 
 from common.contracts import keys as contract
-from common.contracts.base import Empty
+from common.contracts.base import Empty, Erased
 from common.messaging.loops import Hint
 from common.messaging.rpc import RpcServer
 from pydantic import SecretStr
@@ -23,10 +23,10 @@ async def serve_owners(server: RpcServer, service: OwnersService, *, events: Hin
         events.give()
         return contract.Owner(owner_id=owner.id, created_at=owner.created_at)
 
-    async def erase_owner(request: contract.EraseOwner) -> contract.ErasedOwner:
+    async def erase_owner(request: contract.EraseOwner) -> Erased:
         counts = await service.erase(request.owner_id)
         events.give()
-        return contract.ErasedOwner(counts=counts)
+        return Erased(counts=counts)
 
     await server.serve(contract.RESOLVE_OWNER, resolve_owner)
     await server.serve(contract.ERASE_OWNER, erase_owner)

@@ -1,7 +1,7 @@
 """RPC subjects -> use cases: translate, decide nothing."""
 
 from common.contracts import sandbox as wire
-from common.contracts.base import Empty
+from common.contracts.base import Empty, Erased
 from common.messaging.rpc import RpcServer
 from common.preview import SKIP_WARNING
 from pydantic import SecretStr
@@ -12,6 +12,7 @@ from sandbox_manager.ports.inside import Listed
 from sandbox_manager.ports.provider import Retention
 from sandbox_manager.service.browsing import Browsing, Sent
 from sandbox_manager.service.desk import trial_id
+from sandbox_manager.service.erasing import Erasing
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending, LentAgent
 from sandbox_manager.service.pool import Pool
@@ -77,6 +78,14 @@ async def serve_pool(
     await server.serve(wire.STOP_SANDBOX, stop_sandbox)
     await server.serve(wire.DELETE_SANDBOX, delete_sandbox)
     await server.serve(wire.REMOVE_SKILL, remove_skill)
+
+
+async def serve_erasing(server: RpcServer, erasing: Erasing) -> None:
+    async def erase_owner(request: wire.OwnerRequest) -> Erased:
+        counts, is_done = await erasing.begin(request.owner_id)
+        return Erased(counts=counts, is_done=is_done)
+
+    await server.serve(wire.ERASE_SANDBOX, erase_owner)
 
 
 async def serve_agents(server: RpcServer, lending: Lending) -> None:

@@ -113,6 +113,9 @@ class FakeLaunches(Launches):
         keys = [launch.running_key for launch in self.stored.values()]
         return sum(key.startswith(f"{owner_id}:") for key in keys)
 
+    async def count(self, owner_id: str) -> int:
+        return sum(launch.owner_id == owner_id for launch in self.stored.values())
+
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
         mine = [launch for launch in self.stored.values() if launch.owner_id == owner_id]
         return sorted(mine, key=lambda launch: launch.created_at, reverse=True)[:limit]
@@ -153,6 +156,9 @@ class FakeAcknowledgements(Acknowledgements):
 
     async def has(self, owner_id: str, digest: str) -> bool:
         return (owner_id, digest) in self.stored
+
+    async def count(self, owner_id: str) -> int:
+        return sum(owner == owner_id for owner, _ in self.stored)
 
     async def forget(self, owner_id: str) -> None:
         self.stored = {pair for pair in self.stored if pair[0] != owner_id}

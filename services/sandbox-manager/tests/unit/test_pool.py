@@ -131,6 +131,15 @@ class TestErasing:
         assert world.provider.machines == {}
         assert (world.launches.stored, world.sandboxes.stored) == ({}, {})
 
+    async def test_it_says_what_there_was(self, world: World) -> None:
+        await world.ready()
+
+        first = await world.erasing.begin(world.owner)
+        second = await world.erasing.begin(world.owner)
+
+        assert first == ({"sandboxes": 1, "launches": 1, "acknowledgements": 0}, True)
+        assert second == ({"sandboxes": 0, "launches": 0, "acknowledgements": 0}, True)
+
     async def test_a_launch_under_way_is_ended_first(self, world: World) -> None:
         world.skills.add(PDF)
         world.provider.answers = asyncio.Event()

@@ -33,12 +33,12 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     keys.REVEAL: ("sandbox-manager", "relay"),
     keys.GET_SETTINGS: ("gateway", "sandbox-manager", "relay"),
     keys.PUT_SETTINGS: ("gateway",),
-    keys.ERASE_OWNER: (),
-    keys.CREATE_TOKEN: (),
-    keys.LIST_TOKENS: (),
-    keys.REVOKE_TOKEN: (),
-    keys.AUTHORIZE_TOKEN: (),
-    relay.CHECK_KEY: (),
+    keys.ERASE_OWNER: ("gateway",),
+    keys.CREATE_TOKEN: ("gateway",),
+    keys.LIST_TOKENS: ("gateway",),
+    keys.REVOKE_TOKEN: ("gateway",),
+    keys.AUTHORIZE_TOKEN: ("gateway",),
+    relay.CHECK_KEY: ("gateway",),
     skills.RESOLVE: ("gateway", "sandbox-manager"),
     skills.GET_SKILL: ("gateway", "sandbox-manager"),
     skills.LIST_REPOSITORY: ("gateway",),
@@ -55,6 +55,7 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     sandbox.DELETE_SANDBOX: ("gateway",),
     sandbox.REMOVE_SKILL: ("gateway",),
     sandbox.LIST_TRIALS: ("gateway",),
+    sandbox.ERASE_SANDBOX: ("gateway",),
     sandbox.ACQUIRE_AGENT: ("chat-proxy",),
     sandbox.ACQUIRE_RAW_AGENT: (),
     sandbox.RENEW_USE: ("chat-proxy",),
@@ -74,6 +75,7 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     chat.STOP_TURN: ("gateway", "chat-proxy"),
     chat.ANSWER_APPROVAL: ("gateway", "chat-proxy"),
     chat.ATTACH: ("gateway", "chat-proxy"),
+    chat.ERASE_CHATS: ("gateway",),
 }
 """Who calls an RPC; chat-proxy calls its own to reach the process that holds a session."""
 
@@ -81,11 +83,12 @@ LISTENERS: dict[Event[Any], tuple[str, ...]] = {
     events.SANDBOX_DELETED: ("relay",),
     events.SECRET_PUT: ("relay",),
     events.SECRET_DELETED: ("relay",),
+    events.OWNER_ERASED: ("gateway",),
 }
 """Who hears an event live, in every process."""
 
 CONSUMERS: dict[Event[Any], tuple[str, ...]] = {
-    events.OWNER_ERASED: ("sandbox-manager",),
+    events.OWNER_ERASED: ("sandbox-manager", "chat-proxy"),
 }
 """Who handles an event once, as a durable consumer."""
 
@@ -105,7 +108,7 @@ JOURNALS: dict[str, Shared] = {
 """Readers follow live."""
 
 RESUMERS: dict[str, tuple[str, ...]] = {chat.session_journal("*"): ("chat-proxy",)}
-"""Who reads back what the stream captured of a journal."""
+"""Who reads back what the stream captured of a journal, and purges it for an erased owner."""
 
 BUCKETS: dict[str, Shared] = {
     skills.BUNDLE_BUCKET: Shared(("skill-resolver",), ("skill-resolver", "sandbox-manager")),

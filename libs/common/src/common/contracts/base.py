@@ -27,6 +27,15 @@ class Empty(Message):
     """A reply that says only that it was done."""
 
 
+class Erased(Message):
+    """What there was of an owner, by store. While not `is_done`, the rest goes with the event that
+    the owner was erased.
+    """
+
+    counts: dict[str, int]
+    is_done: bool = True
+
+
 WireSecret = Annotated[
     SecretStr, PlainSerializer(lambda secret: secret.get_secret_value(), when_used="json")
 ]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from common.contracts.base import Empty, Message, OwnerId, Request, Rpc
+from common.contracts.base import Empty, Erased, Message, OwnerId, Request, Rpc
 from common.contracts.sandbox import Failure, LaunchSkill
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^ses_[a-z0-9]{20}$")]
@@ -247,6 +247,12 @@ class AnswerApproval(SessionRequest):
     choice: ApprovalChoice
 
 
+class EraseChats(Request):
+    """Delete every session of an owner with all that was said in it."""
+
+    owner_id: OwnerId
+
+
 class Attach(SessionRequest):
     """Every entry after number `after`; the caller has subscribed to the journal before, so
     nothing falls between.
@@ -275,6 +281,7 @@ GET_TURN = Rpc("rpc.chat-proxy.get_turn.v1", TurnRequest, Turn)
 STOP_TURN = Rpc("rpc.chat-proxy.stop_turn.v1", TurnRequest, Turn)
 ANSWER_APPROVAL = Rpc("rpc.chat-proxy.answer_approval.v1", AnswerApproval, Approval)
 ATTACH = Rpc("rpc.chat-proxy.attach.v1", Attach, Attached)
+ERASE_CHATS = Rpc("rpc.chat-proxy.erase_owner.v1", EraseChats, Erased)
 
 
 def session_journal(session_id: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from common.contracts.base import Empty, Message, OwnerId, Request, Rpc, WireSecret
+from common.contracts.base import Empty, Erased, Message, OwnerId, Request, Rpc, WireSecret
 
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,99}$")]
 ACCOUNT_KEY = "DAYTONA_API_KEY"
@@ -100,12 +100,6 @@ class PutSettings(Request):
     base_url: str | None = Field(default=None, max_length=500)
 
 
-class ErasedOwner(Message):
-    """What was there and is gone, by store."""
-
-    counts: dict[str, int]
-
-
 class EraseOwner(Request):
     """Forget a person: the identity, every secret and its key, settings, tokens. Erasing again
     finds nothing more; the same identity gets a new owner id.
@@ -113,6 +107,9 @@ class EraseOwner(Request):
 
     owner_id: OwnerId
 
+
+API_TOKEN_PREFIX = "tsk_"
+"""What the value of every API token begins with."""
 
 TokenId = Annotated[str, StringConstraints(pattern=r"^tok_[a-z0-9]{20}$")]
 TokenScope = Literal["api", "openai"]
@@ -176,7 +173,7 @@ DELETE_SECRET = Rpc("rpc.keys.delete_secret.v1", DeleteSecret, Empty)
 REVEAL = Rpc("rpc.keys.reveal.v1", Reveal, Revealed)
 GET_SETTINGS = Rpc("rpc.keys.get_settings.v1", GetSettings, OwnerSettings)
 PUT_SETTINGS = Rpc("rpc.keys.put_settings.v1", PutSettings, OwnerSettings)
-ERASE_OWNER = Rpc("rpc.keys.erase_owner.v1", EraseOwner, ErasedOwner)
+ERASE_OWNER = Rpc("rpc.keys.erase_owner.v1", EraseOwner, Erased)
 CREATE_TOKEN = Rpc("rpc.keys.create_token.v1", CreateToken, CreatedToken)
 LIST_TOKENS = Rpc("rpc.keys.list_tokens.v1", ListTokens, TokenList)
 REVOKE_TOKEN = Rpc("rpc.keys.revoke_token.v1", RevokeToken, Empty)

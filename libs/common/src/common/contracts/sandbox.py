@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from common.contracts.base import Empty, Message, OwnerId, Request, Rpc, WireSecret
+from common.contracts.base import Empty, Erased, Message, OwnerId, Request, Rpc, WireSecret
 from common.contracts.skills import Digest
 from common.errors import ErrorCode
 
@@ -463,6 +463,7 @@ STOP_SANDBOX = Rpc("rpc.sandbox-manager.stop_sandbox.v1", OwnerRequest, Sandbox)
 DELETE_SANDBOX = Rpc("rpc.sandbox-manager.delete_sandbox.v1", OwnerRequest, Sandbox)
 REMOVE_SKILL = Rpc("rpc.sandbox-manager.remove_skill.v1", RemoveSkill, Sandbox)
 LIST_TRIALS = Rpc("rpc.sandbox-manager.list_trials.v1", OwnerRequest, TrialList)
+ERASE_SANDBOX = Rpc("rpc.sandbox-manager.erase_owner.v1", OwnerRequest, Erased)
 ACQUIRE_AGENT = Rpc("rpc.sandbox-manager.acquire_agent.v1", AcquireAgent, AgentEndpoint)
 ACQUIRE_RAW_AGENT = Rpc(
     "rpc.sandbox-manager.acquire_raw_agent.v1", AcquireRawAgent, RawAgentEndpoint

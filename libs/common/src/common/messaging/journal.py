@@ -80,6 +80,13 @@ class Journal:
             return []
         return (message.data or b"").split(b"\n")
 
+    async def forget(self, subject: str) -> None:
+        """Remove what the stream holds for `subject`. Raises UnavailableError."""
+        try:
+            await self._jetstream.purge_stream(JOURNAL_STREAM, subject=subject)
+        except (NatsError, TimeoutError) as exc:
+            raise UnavailableError(_AWAY) from exc
+
     async def captured(
         self, subject: str, *, since: datetime | None = None
     ) -> AsyncIterator[bytes]:

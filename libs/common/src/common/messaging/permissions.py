@@ -133,6 +133,7 @@ def _consumers(user: str) -> Iterator[str]:
 def _captured(user: str) -> Iterator[str]:
     for subject, users in RESUMERS.items():
         if user in users:
+            yield f"{_API}.STREAM.PURGE.{JOURNAL_STREAM}"
             yield f"{_API}.DIRECT.GET.{JOURNAL_STREAM}.{subject}"
             yield f"{_API}.CONSUMER.CREATE.{JOURNAL_STREAM}.*.{subject}"
             yield from _pull(JOURNAL_STREAM, "*", acknowledges=False)

@@ -27,6 +27,9 @@ class BusJournal(LiveJournal):
             # Viewers see the missing numbers and attach again: the store has them.
             logger.warning("entries were not told: %s", exc.detail)
 
+    async def forget(self, session_id: str) -> None:
+        await self._journal.forget(session_journal(session_id))
+
     async def captured(self, session_id: str, after: int, since: datetime) -> list[Entry]:
         found: dict[int, Entry] = {}
         async for line in self._journal.captured(session_journal(session_id), since=since):

@@ -10,8 +10,10 @@ from datetime import timedelta
 from functools import partial
 
 from common.contracts.base import ReplyT, RequestT, Rpc
+from common.contracts.events import OWNER_ERASED, OwnerErased
 from common.errors import UnavailableError
 from common.messaging import connection as bus
+from common.messaging.events import hear
 from common.messaging.journal import Journal
 from common.messaging.rpc import RpcClient
 
@@ -31,9 +33,17 @@ class Bus:
     def __init__(self) -> None:
         self._connected: _Connected | None = None
 
-    async def hold(self, url: str) -> None:
-        """Connect, waiting for a server that is not up yet, and stay so until cancelled."""
+    async def hold(self, url: str, on_erased: Callable[[str], None]) -> None:
+        """Connect, waiting for a server that is not up yet, and stay so until cancelled.
+
+        `on_erased` is told the id of every owner that is erased meanwhile.
+        """
         connection = await bus.connect(url, "gateway")
+
+        async def on_event(data: OwnerErased) -> None:
+            on_erased(data.owner_id)
+
+        await hear(connection, OWNER_ERASED, on_event)
         self._connected = _Connected(
             rpc=RpcClient(connection),
             journal=Journal(connection, connection.jetstream()),

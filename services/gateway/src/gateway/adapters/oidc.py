@@ -5,24 +5,19 @@ What was fetched last stays in use while the issuer does not answer.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-import aiohttp
 from common.errors import UnavailableError
 
+from gateway.adapters.issuer_http import IssuerHttp
 from gateway.adapters.tokens import Jwk, choose, only_public
 
 _FRESH = timedelta(minutes=10)
 _AT_MOST_EVERY = timedelta(seconds=30)
 _FIRST_AT_MOST_EVERY = timedelta(seconds=2)
-_TIMEOUT = aiohttp.ClientTimeout(total=5)
-_MOST_BYTES = 256 * 1024
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class OidcKeys:
@@ -30,12 +25,10 @@ class OidcKeys:
 
     def __init__(
         self,
-        issuer: str,
-        http: aiohttp.ClientSession,
+        http: IssuerHttp,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._issuer = issuer
         self._http = http
         self._clock = clock
         self._keys: Mapping[str | None, Jwk] = {}
@@ -72,37 +65,6 @@ class OidcKeys:
         self._fetched_at = now
 
     async def _fetch(self) -> list[Any]:
-        discovery = await self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-        if discovery.get("issuer") != self._issuer:
-            message = "the issuer's discovery document names another issuer"
-            raise UnavailableError(message)
-        keys = (await self._get(str(discovery.get("jwks_uri")))).get("keys")
+        discovery = await self._http.discovery()
+        keys = (await self._http.get(str(discovery.get("jwks_uri")))).get("keys")
         return keys if isinstance(keys, list) else []
-
-    async def _get(self, url: str) -> dict[str, Any]:
-        if not _is_acceptable(url):
-            message = "an issuer is asked over https only"
-            raise UnavailableError(message)
-        try:
-            async with self._http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
-                response.raise_for_status()
-                document = json.loads(await _read(response))
-        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            message = "the issuer does not answer"
-            raise UnavailableError(message) from exc
-        return document if isinstance(document, dict) else {}
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = b""
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            message = "the issuer's document is too long"
-            raise ValueError(message)
-    return body
-
-
-def _is_acceptable(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)

@@ -56,6 +56,10 @@ class IssuerVerifier:
         self._audience = audience
 
     async def verify(self, token: str) -> Identity:
+        return Identity(issuer=self._issuer, subject=(await self.claims(token))["sub"])
+
+    async def claims(self, token: str) -> dict[str, Any]:
+        """All that the token says. Raises UnauthenticatedError."""
         header = _header(token)
         jwk = await self._keys.find(header.get("kid"))
         if jwk is None:
@@ -64,7 +68,7 @@ class IssuerVerifier:
         subject = claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= _MOST_SUBJECT:
             raise _invalid(_BAD_SUBJECT)
-        return Identity(issuer=self._issuer, subject=subject)
+        return claims
 
     def _claims(self, token: str, algorithm: str, jwk: Jwk) -> dict[str, Any]:
         if KEY_TYPE.get(algorithm) != jwk.get("kty") or jwk.get("alg", algorithm) != algorithm:
@@ -82,6 +86,9 @@ class IssuerVerifier:
         except jwt.ExpiredSignatureError as exc:
             detail = "the token has expired: get a new one"
             raise UnauthenticatedError(detail, code=ErrorCode.TOKEN_EXPIRED) from exc
+        except jwt.ImmatureSignatureError as exc:
+            detail = "the token is not valid yet: its issuer's clock and ours differ"
+            raise UnauthenticatedError(detail, code=ErrorCode.TOKEN_NOT_YET_VALID) from exc
         except (jwt.PyJWTError, ValueError) as exc:
             raise _invalid(_BAD_CLAIMS) from exc
 

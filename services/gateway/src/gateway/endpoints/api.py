@@ -11,6 +11,7 @@ from gateway.endpoints import (
     sandbox,
     sessions,
     skills,
+    tokens,
 )
 
 _ABOUT = """Try any AI agent skill in seconds, safely.
@@ -31,6 +32,6 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(api)
-    for module in (health, caller, skills, launches, sandbox, sessions, owner_settings):
+    for module in (health, caller, tokens, skills, launches, sandbox, sessions, owner_settings):
         api.include_router(module.router)
     return api

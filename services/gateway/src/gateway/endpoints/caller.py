@@ -1,27 +1,56 @@
-"""Who the caller is, and the local issuer's published keys."""
+"""Who the caller is, how they leave for good, and the local issuer's published keys."""
 
 from common.errors import NotFoundError
 from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from gateway.endpoints.dependencies import ERRORS, CallerDep, EdgeDep, OwnerDep
-from gateway.model.identity import Issuer
+from gateway.endpoints.dependencies import ERRORS, CallerDep, EdgeDep, OwnerDep, PersonDep
+from gateway.model.identity import Issuer, Scope
+from gateway.service.leaving import leave
 
 router = APIRouter(responses=ERRORS)
 
 
 class Me(BaseModel):
+    """`issuer` and `subject` are None behind an API token: it stands for the owner alone."""
+
     owner_id: str
     auth: str
-    issuer: str
-    subject: str
+    scope: Scope
+    issuer: str | None
+    subject: str | None
+
+
+class Left(BaseModel):
+    """What there was, as `service.store`; `pending` names the services that are still at it."""
+
+    owner_id: str
+    counts: dict[str, int]
+    pending: list[str]
 
 
 @router.get("/api/me", tags=["you"])
 async def me(edge: EdgeDep, caller: CallerDep, owner_id: OwnerDep) -> Me:
     """Who you are here."""
-    return Me(owner_id=owner_id, auth=edge.auth, issuer=caller.issuer, subject=caller.subject)
+    identity = caller.identity
+    return Me(
+        owner_id=owner_id,
+        auth=edge.auth,
+        scope=caller.scope,
+        issuer=identity.issuer if identity else None,
+        subject=identity.subject if identity else None,
+    )
+
+
+@router.delete("/api/me", tags=["you"])
+async def erase_me(edge: EdgeDep, owner_id: PersonDep, response: Response) -> Left:
+    """Erase everything of yours: sandbox, sessions, keys, settings, tokens, your name. There is no
+    way back; who comes again is somebody new.
+    """
+    left = await leave(edge.services, owner_id)
+    edge.cookies.drop(response)
+    return Left(owner_id=owner_id, counts=left.counts, pending=list(left.pending))
 
 
 @router.get("/local-issuer/.well-known/jwks.json", include_in_schema=False)

@@ -1,18 +1,21 @@
 """What routes ask for: the caller's owner id, the services, a place in a journal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
 
+from common.errors import ForbiddenError
 from common.health import Check
 from fastapi import Depends, Header, Query, Request
 
 from gateway.endpoints.event_stream import MOST_AFTER, resume_from
 from gateway.endpoints.problems import Problem
-from gateway.model.identity import Identity, Issuer
+from gateway.endpoints.session_cookie import Cookies
+from gateway.model.identity import Caller, Issuer, Scope
 from gateway.ports import Services
-from gateway.service.identity import Authenticator, Owners
+from gateway.service.identity import Authenticator
+from gateway.service.login import Login
 from gateway.service.viewing import Viewers
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -31,12 +34,13 @@ class Edge:
     services: Services
     viewers: Viewers
     authenticator: Authenticator
-    owners: Owners
     auth: str
     keepalive: timedelta
     checks: Mapping[str, Check]
     example_skills: tuple[str, ...] = ()
     local_issuer: Issuer | None = None
+    login: Login | None = None
+    cookies: Cookies = field(default_factory=Cookies)
 
 
 # These are coroutines because FastAPI sends plain functions through a thread.
@@ -48,21 +52,35 @@ async def edge_of(request: Request) -> Edge:
 EdgeDep = Annotated[Edge, Depends(edge_of)]
 
 
-async def current_identity(request: Request, edge: EdgeDep) -> Identity:
-    return await edge.authenticator.identify(request.headers.get("authorization"))
+async def current_caller(request: Request, edge: EdgeDep) -> Caller:
+    return await edge.authenticator.caller(
+        request.headers.get("authorization"), edge.cookies.session_of(request)
+    )
 
 
-CallerDep = Annotated[Identity, Depends(current_identity)]
+CallerDep = Annotated[Caller, Depends(current_caller)]
 
 
-async def current_owner(edge: EdgeDep, identity: CallerDep) -> str:
-    return await edge.owners.owner_of(identity)
+async def current_owner(caller: CallerDep) -> str:
+    """The owner of whoever may use the whole API."""
+    if caller.scope is Scope.OPENAI:
+        message = "this API token is for /v1 only"
+        raise ForbiddenError(message)
+    return caller.owner_id
+
+
+async def current_person(caller: CallerDep) -> str:
+    """The owner, where a person asks: an API token changes no keys and no tokens."""
+    if caller.scope is not Scope.ALL:
+        message = "an API token may not do this: log in, or send the issuer's own token"
+        raise ForbiddenError(message)
+    return caller.owner_id
 
 
 async def anyone(request: Request, edge: EdgeDep) -> None:
     """No token is needed, but one that is sent must hold."""
     if "authorization" in request.headers:
-        await current_identity(request, edge)
+        await current_caller(request, edge)
 
 
 async def services_of(edge: EdgeDep) -> Services:
@@ -78,6 +96,7 @@ async def place(
 
 
 OwnerDep = Annotated[str, Depends(current_owner)]
+PersonDep = Annotated[str, Depends(current_person)]
 ServicesDep = Annotated[Services, Depends(services_of)]
 PlaceDep = Annotated[int, Depends(place)]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]

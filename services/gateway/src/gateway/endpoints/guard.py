@@ -1,9 +1,9 @@
 """What is refused before a route sees it: foreign hosts and pages, strange paths, huge bodies.
 
 A page of another web site may make a browser post to a loopback address, and a name that is made
-to resolve to it may even read the answer. So a request without a token, which the local user
-stands for, must come from this site's own pages or from no page at all, to a host name that is
-ours.
+to resolve to it may even read the answer. So a request without a token, which the local user or a
+session stands for, must come from this site's own pages, to a host name that is ours. A program
+says nothing of a page, and has no cookies.
 """
 
 import asyncio
@@ -95,4 +95,6 @@ def _comes_from_elsewhere(headers: Headers, host: str) -> bool:
     if site is not None:
         return site not in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host
+    if origin is None:
+        return "cookie" in headers
+    return urlsplit(origin).netloc.lower() != host

@@ -1,5 +1,6 @@
 """What an owner chose and stored: provider, model, keys. A value goes in and never comes out."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from common.contracts.keys import (
@@ -19,14 +20,17 @@ from common.contracts.keys import (
     SecretName,
     SkillPath,
 )
+from common.contracts.relay import CHECK_KEY, CheckedKey, CheckKey
 from common.contracts.skills import Digest
 from common.providers import PROVIDERS, Provider
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from gateway.endpoints.dependencies import ERRORS, OwnerDep, ServicesDep
+from gateway.endpoints.dependencies import ERRORS, OwnerDep, PersonDep, ServicesDep
 
 router = APIRouter(tags=["keys and settings"], responses=ERRORS)
+
+CHECK = timedelta(seconds=25)
 
 
 class ProviderList(BaseModel):
@@ -58,7 +62,7 @@ async def providers() -> ProviderList:
 
 
 @router.get("/api/keys")
-async def list_keys(services: ServicesDep, owner_id: OwnerDep) -> SecretList:
+async def list_keys(services: ServicesDep, owner_id: PersonDep) -> SecretList:
     """Names, last four characters and times; never a value."""
     return await services.call(LIST_SECRETS, ListSecrets(owner_id=owner_id))
 
@@ -66,7 +70,7 @@ async def list_keys(services: ServicesDep, owner_id: OwnerDep) -> SecretList:
 @router.put("/api/keys/{name}")
 async def put_key(
     services: ServicesDep,
-    owner_id: OwnerDep,
+    owner_id: PersonDep,
     name: Annotated[SecretName, Path()],
     body: SecretBody,
 ) -> SecretMetadata:
@@ -80,11 +84,22 @@ async def put_key(
 @router.delete("/api/keys/{name}", status_code=204)
 async def delete_key(
     services: ServicesDep,
-    owner_id: OwnerDep,
+    owner_id: PersonDep,
     name: Annotated[SecretName, Path()],
     skill: Annotated[SkillPath | None, Query()] = None,
 ) -> None:
     await services.call(DELETE_SECRET, DeleteSecret(owner_id=owner_id, name=name, skill=skill))
+
+
+@router.post("/api/keys/{name}/check")
+async def check_key(
+    services: ServicesDep, owner_id: PersonDep, name: Annotated[SecretName, Path()]
+) -> CheckedKey:
+    """Ask the provider whether your stored key is good, and what it may still spend where the
+    provider tells; `unknown` when it does not say.
+    """
+    request = CheckKey(owner_id=owner_id, name=name)
+    return await services.call(CHECK_KEY, request, within=CHECK)
 
 
 @router.get("/api/settings")

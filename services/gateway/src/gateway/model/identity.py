@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 
@@ -14,6 +15,23 @@ class Identity:
 
 
 LOCAL_USER = Identity(issuer="local", subject="local")
+
+
+class Scope(StrEnum):
+    """What a caller may do: `all` is a person; the others are what an API token was made for."""
+
+    ALL = "all"
+    API = "api"
+    OPENAI = "openai"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """An owner with what they may do; of an API token nobody's name is known here."""
+
+    owner_id: str
+    scope: Scope
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)

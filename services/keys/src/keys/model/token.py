@@ -5,7 +5,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-PREFIX = "tsk_"
+from common.contracts.keys import API_TOKEN_PREFIX
+
 _BYTES = 32
 
 
@@ -28,7 +29,7 @@ class Token:
 
 
 def new_value() -> str:
-    return PREFIX + secrets.token_urlsafe(_BYTES)
+    return API_TOKEN_PREFIX + secrets.token_urlsafe(_BYTES)
 
 
 def sha256_of(value: str) -> str:

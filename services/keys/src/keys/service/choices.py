@@ -14,7 +14,11 @@ class ChoicesService:
         self._default = default
 
     async def get(self, owner_id: str) -> Choice:
-        return await self._choices.get(owner_id) or self._default
+        """Raises NotFoundError without the owner: nothing begins for one who was erased."""
+        found = await self._choices.get(owner_id)
+        if found is None:
+            await require(self._owners, owner_id)
+        return found or self._default
 
     async def put(
         self, owner_id: str, *, provider: str, model: str, base_url: str | None

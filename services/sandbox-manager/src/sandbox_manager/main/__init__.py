@@ -22,7 +22,13 @@ from sandbox_manager.adapters.mongo.others import LEASES, MongoLeadership
 from sandbox_manager.adapters.mongo.sandboxes import SANDBOXES
 from sandbox_manager.adapters.probe import NoProbe
 from sandbox_manager.consumers import owner_erased
-from sandbox_manager.endpoints import serve_agents, serve_files, serve_launches, serve_pool
+from sandbox_manager.endpoints import (
+    serve_agents,
+    serve_erasing,
+    serve_files,
+    serve_launches,
+    serve_pool,
+)
 from sandbox_manager.main.adapters import (
     EVENTS,
     INDEXES,
@@ -88,6 +94,7 @@ async def serve(settings: Settings, connections: Backbone, parts: Parts) -> None
     )
     await serve_agents(connections.server, parts.lending)
     await serve_files(connections.server, parts.browsing)
+    await serve_erasing(connections.server, parts.erasing)
 
 
 @asynccontextmanager

@@ -1,12 +1,17 @@
 """A person who left leaves nothing here."""
 
+import asyncio
 from dataclasses import dataclass
+
+from common.contracts.sandbox import SandboxState
 
 from sandbox_manager.errors import SandboxBusyError
 from sandbox_manager.ports.stores import Accounts, Acknowledgements, Launches, Sandboxes
 from sandbox_manager.service.removing import Removal
 
 _MOST = 100
+# The provider takes its time, and what is deleted tells it in an event first.
+_LOOKS, _LOOK_S = 30, 0.5
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,23 @@ class Erasing:
     acknowledgements: Acknowledgements
     accounts: Accounts
     removal: Removal
+
+    async def begin(self, owner_id: str) -> tuple[dict[str, int], bool]:
+        """Erase as far as is possible now: what there was by store, and whether all is gone."""
+        has_sandbox = (await self.sandboxes.get(owner_id)).state is not SandboxState.ABSENT
+        counts = {
+            "sandboxes": int(has_sandbox),
+            "launches": await self.launches.count(owner_id),
+            "acknowledgements": await self.acknowledgements.count(owner_id),
+        }
+        for _ in range(_LOOKS):
+            try:
+                await self.erase(owner_id)
+            except SandboxBusyError:
+                await asyncio.sleep(_LOOK_S)
+            else:
+                return counts, True
+        return counts, False
 
     async def erase(self, owner_id: str) -> None:
         """Delete the sandbox whatever runs in it, then the records; may be asked again.

@@ -14,6 +14,8 @@ SESSIONS = "chat_sessions"
 MESSAGES = "chat_messages"
 TURNS = "turns"
 APPROVALS = "approvals"
+USAGE = "usage"
+"""Written by the relay."""
 ARCHIVE = "events"
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {

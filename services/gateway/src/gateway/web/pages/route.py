@@ -4,10 +4,10 @@ away.
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from common.contracts.sandbox import GET_SANDBOX, OwnerRequest
-from common.errors import AppError, InvalidError, UnavailableError
+from common.errors import AppError, InvalidError, UnauthenticatedError, UnavailableError
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -39,12 +39,24 @@ class PageRoute(APIRoute):
         async def handle(request: Request) -> Response:
             try:
                 return await handler(request)
+            except UnauthenticatedError as exc:
+                return _login(request) or error_response(request, exc)
             except AppError as exc:
                 return error_response(request, exc)
             except (RequestValidationError, ValidationError):
                 return error_response(request, InvalidError("The page was asked for wrongly."))
 
         return handle
+
+
+def _login(request: Request) -> Response | None:
+    """The way to the login, for a person who opened a page; None where there is none."""
+    is_opened = request.method == "GET" and "hx-request" not in request.headers
+    is_flow = request.url.path.startswith("/auth/")
+    if request.app.state.edge.login is None or not is_opened or is_flow:
+        return None
+    query = f"?{request.url.query}" if request.url.query else ""
+    return see(f"/auth/login?next={quote(request.url.path + query, safe='/')}")
 
 
 def error_response(request: Request, error: AppError) -> Response:
@@ -95,7 +107,7 @@ def field(form: dict[str, str], name: str) -> str:
 def own_path(text: str) -> str:
     """`text` where it is a path of this site; anything else is the start page."""
     parts = urlsplit(text)
-    is_own = text.startswith("/") and not text.startswith(("//", "/\\"))
+    is_own = text.startswith("/") and text.isprintable() and not text.startswith(("//", "/\\"))
     return text if is_own and not parts.scheme and not parts.netloc else "/"
 
 

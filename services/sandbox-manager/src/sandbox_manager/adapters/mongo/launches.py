@@ -85,6 +85,10 @@ class MongoLaunches(Launches):
         return await self._collection.count_documents({"running_key": mine})
 
     @store_errors
+    async def count(self, owner_id: str) -> int:
+        return await self._collection.count_documents({"owner_id": owner_id})
+
+    @store_errors
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
         mine = self._collection.find({"owner_id": owner_id}, _WITHOUT_JOURNAL)
         cursor = mine.sort("created_at", DESCENDING)

@@ -36,6 +36,10 @@ class MongoAcknowledgements(Acknowledgements):
         return found is not None
 
     @store_errors
+    async def count(self, owner_id: str) -> int:
+        return await self._collection.count_documents({"owner_id": owner_id})
+
+    @store_errors
     async def forget(self, owner_id: str) -> None:
         await self._collection.delete_many({"owner_id": owner_id})
 
