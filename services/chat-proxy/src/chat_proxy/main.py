@@ -23,6 +23,7 @@ from chat_proxy.adapters.mongo.approvals import MongoApprovals
 from chat_proxy.adapters.mongo.holdings import MongoHoldings
 from chat_proxy.adapters.mongo.sessions import MongoSessions
 from chat_proxy.adapters.mongo.turns import MongoTurns
+from chat_proxy.adapters.redacting import RedactingAgents
 from chat_proxy.adapters.replicas import RpcReplicas
 from chat_proxy.adapters.sandboxes import RpcSandboxes
 from chat_proxy.adapters.skills import RpcSkills
@@ -69,7 +70,7 @@ async def run(settings: Settings) -> None:
             http, PreviewGuard(settings.preview_domains), rest=settings.agent_rest
         )
         stack.push_async_callback(agents.close)
-        outside = outside_of(settings, connections, agents)
+        outside = outside_of(settings, connections, RedactingAgents(agents))
         runners = Runners(outside)
         stack.push_async_callback(runners.hand_over)
         erasing = await serve(connections, outside, runners)

@@ -215,6 +215,7 @@ def agent_out(lent: LentAgent) -> wire.AgentEndpoint:
         url=SecretStr(lent.url),
         headers=_preview_headers(),
         token=SecretStr(lent.token),
+        secrets={name: SecretStr(value) for name, value in lent.secrets.items()},
         workspace=lent.workspace,
         skill_directory=lent.skill_directory,
         provider=lent.choice.provider if lent.choice else "",

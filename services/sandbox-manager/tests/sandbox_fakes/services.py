@@ -13,7 +13,7 @@ from sandbox_fakes.inside import tar
 from sandbox_manager.model.account import AccountKey
 from sandbox_manager.model.variables import StoredVariable
 from sandbox_manager.ports.own import Sealer, Signer, StepProbe
-from sandbox_manager.ports.services import Entered, Keys, LaunchJournal, Skills
+from sandbox_manager.ports.services import Entered, Keys, LaunchJournal, RevealPurpose, Skills
 
 
 class FakeSkills(Skills):
@@ -89,7 +89,9 @@ class FakeKeys(Keys):
         variables = tuple(variable for variable, _ in self.values.values())
         return Entered(variables, self.account[0] if self.account else None)
 
-    async def reveal(self, owner_id: str, variable: StoredVariable) -> str:
+    async def reveal(
+        self, owner_id: str, variable: StoredVariable, purpose: RevealPurpose = "skill_variable"
+    ) -> str:
         self.revealed.append(variable.name)
         return self.values[variable.name, variable.skill][1]
 

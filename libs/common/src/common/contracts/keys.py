@@ -72,7 +72,7 @@ class Reveal(Request):
     owner_id: OwnerId
     name: SecretName
     skill: SkillPath | None = None
-    purpose: Literal["relay", "skill_variable", "sandbox_provider", "key_check"]
+    purpose: Literal["relay", "skill_variable", "redaction", "sandbox_provider", "key_check"]
 
 
 class Revealed(Message):

@@ -315,7 +315,8 @@ class AgentEndpoint(Message):
     `notices` is what the user should know about this turn.
 
     `url` is the signed preview URL of `hermes serve` (its host carries a token: never log it),
-    `token` the agent's own.
+    `token` the agent's own. `secrets` are the values in the agent's environment, by name: whoever
+    passes on what it says hides them.
     """
 
     use_lease_id: str
@@ -324,6 +325,7 @@ class AgentEndpoint(Message):
     url: WireSecret
     headers: dict[str, WireSecret] = {}
     token: WireSecret
+    secrets: dict[str, WireSecret] = {}
     workspace: str
     skill_directory: str
     provider: str

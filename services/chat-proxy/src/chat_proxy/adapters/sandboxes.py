@@ -59,4 +59,5 @@ def _address(endpoint: AgentEndpoint) -> AgentAddress:
         workspace=endpoint.workspace,
         skill_directory=endpoint.skill_directory,
         headers={name: value.get_secret_value() for name, value in endpoint.headers.items()},
+        secrets={name: value.get_secret_value() for name, value in endpoint.secrets.items()},
     )

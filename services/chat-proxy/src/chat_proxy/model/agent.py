@@ -141,7 +141,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class AgentAddress:
-    """How to reach the owner's agent under a use-lease. `url` and `token` are secrets."""
+    """How to reach the owner's agent under a use-lease. `url` and `token` are secrets, `secrets`
+    the values in its environment by name, which it may say and nobody is to be shown.
+    """
 
     use_lease_id: str
     sandbox_id: str
@@ -150,3 +152,4 @@ class AgentAddress:
     workspace: str
     skill_directory: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -33,7 +33,8 @@ from keys.service.owners import require
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 8
-SKILL_PURPOSE = "skill_variable"
+SKILL_PURPOSES = frozenset({"skill_variable", "redaction"})
+"""What a skill's variable is revealed for, and a platform's key is not."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class SecretsService:
         Raises:
             NotFoundError: it is not set.
         """
-        if (purpose == SKILL_PURPOSE) != (key.skill is not None):
+        if (purpose in SKILL_PURPOSES) != (key.skill is not None):
             message = f"{key.name} cannot be revealed for this purpose"
             raise InvalidError(message)
         secret = await self._secrets.get(key)

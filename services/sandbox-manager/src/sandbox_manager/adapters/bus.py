@@ -18,7 +18,14 @@ from common.messaging.rpc import RpcClient
 from sandbox_manager.errors import InstallFailedError
 from sandbox_manager.model.account import AccountKey
 from sandbox_manager.model.variables import StoredVariable
-from sandbox_manager.ports.services import Entered, Keys, LaunchJournal, Skills, Transfer
+from sandbox_manager.ports.services import (
+    Entered,
+    Keys,
+    LaunchJournal,
+    RevealPurpose,
+    Skills,
+    Transfer,
+)
 
 _RESOLVE_WITHIN = timedelta(seconds=60)
 _BUNDLE_WITHIN = timedelta(seconds=30)
@@ -106,12 +113,14 @@ class BusKeys(Keys):
             account=AccountKey(own.version, own.set_at) if own is not None else None,
         )
 
-    async def reveal(self, owner_id: str, variable: StoredVariable) -> str:
+    async def reveal(
+        self, owner_id: str, variable: StoredVariable, purpose: RevealPurpose = "skill_variable"
+    ) -> str:
         request = keys_wire.Reveal(
             owner_id=owner_id,
             name=variable.name,
             skill=variable.skill,
-            purpose="skill_variable",
+            purpose=purpose,
         )
         revealed = await self._rpc.call(keys_wire.REVEAL, request)
         return revealed.value.get_secret_value()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from common.contracts.keys import OwnerSettings
 from common.contracts.sandbox import LaunchEntry
@@ -10,6 +10,8 @@ from common.contracts.skills import ResolvedSkill
 
 from sandbox_manager.model.account import AccountKey
 from sandbox_manager.model.variables import StoredVariable
+
+RevealPurpose = Literal["skill_variable", "redaction"]
 
 
 class Skills(Protocol):
@@ -41,7 +43,11 @@ class Keys(Protocol):
 
     async def entered(self, owner_id: str) -> Entered: ...
 
-    async def reveal(self, owner_id: str, variable: StoredVariable) -> str: ...
+    async def reveal(
+        self, owner_id: str, variable: StoredVariable, purpose: RevealPurpose = "skill_variable"
+    ) -> str:
+        """The value; keys writes down that it was given out, and what for."""
+        ...
 
     async def reveal_account(self, owner_id: str) -> str:
         """Raises NotFoundError."""

@@ -1,6 +1,7 @@
 """What a sandbox's config should be: the owner's choice and the variables of the skills in it."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from sandbox_manager.model.record import ModelChoice, Variable
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.model.variables import Choice, StoredVariable, choose, environment_of
 from sandbox_manager.ports.services import Entered, Keys
+
+_MOST_REVEALED = 1000
 
 Declared = tuple[LaunchSkill, tuple[Variable, ...]]
 
@@ -55,6 +58,7 @@ class Configs:
         self._secret = secret
         self._relay_url = relay_url
         self._limits = limits
+        self._revealed: dict[tuple[str, str, str, int], str] = {}
 
     async def facts(self, owner_id: str) -> OwnerFacts:
         settings, entered = await asyncio.gather(
@@ -92,6 +96,25 @@ class Configs:
             relay_token=relay_token,
             revision=secrets.token_hex(4),
         )
+
+    async def secret_values(self, owner_id: str, wanted: Wanted) -> dict[str, str]:
+        """The values that the agent can say, for hiding them in what it says; each version of one
+        is asked of keys once a process.
+        """
+        values = {}
+        for variable in wanted.variables.given:
+            known = (owner_id, variable.name, variable.skill, variable.version)
+            if known not in self._revealed:
+                with contextlib.suppress(NotFoundError):
+                    self._keep(known, await self._keys.reveal(owner_id, variable, "redaction"))
+            if known in self._revealed:
+                values[variable.name] = self._revealed[known]
+        return values
+
+    def _keep(self, known: tuple[str, str, str, int], value: str) -> None:
+        self._revealed[known] = value
+        while len(self._revealed) > _MOST_REVEALED:
+            del self._revealed[next(iter(self._revealed))]
 
     async def environment_file(
         self, owner_id: str, variables: Iterable[StoredVariable], token: str

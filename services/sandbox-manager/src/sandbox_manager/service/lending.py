@@ -5,7 +5,8 @@ due: a sandbox that sleeps is woken, an agent that died is started again, a conf
 given to it, never during another lease.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from common.clock import Clock
@@ -54,6 +55,7 @@ class LentAgent:
     workspace: str
     skill_directory: str
     choice: ModelChoice | None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     notices: tuple[str, ...] = ()
 
 
@@ -74,6 +76,7 @@ class Lending:
         lease, sandbox = await self._granted(sandbox, request)
         try:
             await self._prepare(sandbox, request)
+            secrets = await self.readying.secrets(sandbox)
         except AppError:
             await self.release(request.owner_id, lease.id)
             raise
@@ -86,6 +89,7 @@ class Lending:
             workspace=_workspace(request.session_id),
             skill_directory=f"{SKILLS_ROOT}/{request.skill_directory}",
             choice=sandbox.choice,
+            secrets=secrets,
             notices=(_STAGED,) if sandbox.staged_hash is not None else (),
         )
 

@@ -1,7 +1,7 @@
 """Making an owner's sandbox ready for a turn: running, its agent answering, nothing left to do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,6 +46,13 @@ class Readying:
         except SandboxStoppedError:
             # Stopped behind our back, which the record says by now: this time it is woken.
             return await self._made_running(owner_id)
+
+    async def secrets(self, sandbox: Sandbox) -> Mapping[str, str]:
+        """The values that the agent can say: of the variables that the skills in it asked for."""
+        if not any(installed.variables for installed in sandbox.skills.values()):
+            return {}
+        wanted = self.configs.wanted_now(await self.configs.facts(sandbox.owner_id), sandbox)
+        return await self.configs.secret_values(sandbox.owner_id, wanted)
 
     async def _made_running(self, owner_id: str) -> Sandbox:
         facts, sandbox = await asyncio.gather(
