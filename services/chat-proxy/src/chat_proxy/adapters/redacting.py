@@ -126,7 +126,9 @@ class RedactingSession(AgentSession):
         ]
 
     def _whole(self, event: AgentEvent) -> AgentEvent:
-        fields = {name: self._redactor.text(getattr(event, name)) for name in TEXTS[type(event)]}
+        fields: dict[str, Any] = {
+            name: self._redactor.text(getattr(event, name)) for name in TEXTS[type(event)]
+        }
         if isinstance(event, ToolStart | ToolEnd):
             arguments = self._redactor.anything(event.arguments)
             return replace(event, arguments=arguments, **fields)
