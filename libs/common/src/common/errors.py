@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     SKILL_UNREADABLE = "skill_unreadable"
     SKILL_TOO_LARGE = "skill_too_large"
     TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
     VARIABLE_REFUSED = "variable_refused"
     PATH_REFUSED = "path_refused"
 
@@ -170,6 +171,7 @@ _CODES: dict[type[AppError], tuple[ErrorCode, ...]] = {
     InvalidError: (
         ErrorCode.INVALID_REQUEST,
         ErrorCode.INVALID_REFERENCE,
+        ErrorCode.TOO_SLOW,
         ErrorCode.SOURCE_UNSUPPORTED,
         ErrorCode.SOURCE_MALFORMED,
         ErrorCode.SKILL_UNREADABLE,

@@ -17,6 +17,7 @@ STATUS: dict[ErrorCode, HTTPStatus] = {
     ErrorCode.PATH_REFUSED: HTTPStatus.BAD_REQUEST,
     ErrorCode.SKILL_UNREADABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
     ErrorCode.SKILL_TOO_LARGE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
     ErrorCode.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     ErrorCode.TOKEN_EXPIRED: HTTPStatus.UNAUTHORIZED,
@@ -76,6 +77,7 @@ STATUS: dict[ErrorCode, HTTPStatus] = {
 
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "retry_at"})
 _RETRY_S = 5
+_LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 def problem(error: AppError) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def problem_headers(error: AppError, now: datetime) -> dict[str, str]:
     headers: dict[str, str] = {}
     if error.retry_at is not None:
         headers["Retry-After"] = str(max(1, round((error.retry_at - now).total_seconds())))
-    elif status is HTTPStatus.TOO_MANY_REQUESTS:
+    elif status in _LATER:
         headers["Retry-After"] = str(_RETRY_S)
     if status is HTTPStatus.UNAUTHORIZED:
         is_refused = error.code is not ErrorCode.UNAUTHENTICATED

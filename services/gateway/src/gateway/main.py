@@ -22,14 +22,17 @@ from gateway.adapters.issuer_http import IssuerHttp
 from gateway.adapters.local_issuer import LocalIssuer, read_issuer
 from gateway.adapters.login import OidcLogin
 from gateway.adapters.oidc import OidcKeys
+from gateway.adapters.rates import LeakyBuckets
 from gateway.adapters.sealing import FernetSeal
 from gateway.adapters.tokens import IssuerVerifier
 from gateway.endpoints.api import create_api
 from gateway.endpoints.dependencies import Edge
 from gateway.endpoints.guard import Guard
+from gateway.endpoints.limited import Limited
 from gateway.endpoints.observed import Observed
 from gateway.endpoints.session_cookie import Cookies
 from gateway.model.identity import LOCAL_USER
+from gateway.service.admission import Admission
 from gateway.service.identity import Authenticator, Owners
 from gateway.service.login import Login, SealedSessions
 from gateway.service.viewing import Viewers
@@ -58,6 +61,8 @@ async def run(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
                 timeout_graceful_shutdown=int(settings.drain.total_seconds()),
             )
         )
@@ -98,7 +103,12 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
     """The application with its connections; it answers while NATS is still waited for."""
     async with AsyncExitStack() as stack:
         bus = Bus()
-        viewers = Viewers(bus, limit_bytes=settings.viewer_buffer_bytes)
+        viewers = Viewers(
+            bus,
+            limit_bytes=settings.viewer_buffer_bytes,
+            most=settings.streams,
+            most_of_owner=settings.owner_streams,
+        )
         VIEWERS.set_function(lambda: len(viewers))
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
         owners = Owners(bus)
@@ -121,6 +131,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
             example_skills=settings.example_skills,
             local_issuer=issuer.published if issuer else None,
             login=login,
+            admission=_admission(settings),
             cookies=Cookies(is_https=settings.is_https),
         )
         nats_url = settings.nats_url.get_secret_value()
@@ -141,6 +152,8 @@ def application(site: FastAPI, edge: Edge, settings: Settings) -> ASGIApp:
     """The site behind what guards and observes it."""
     site.state.edge = edge
     guarded: ASGIApp = Guard(site, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
+    if edge.admission is not None:
+        guarded = Limited(guarded, edge.admission)
     if settings.cors_origins:
         guarded = CORSMiddleware(
             guarded,
@@ -160,6 +173,15 @@ async def _cancelled(tasks: Sequence[asyncio.Future[None]]) -> None:
 
 def openapi_document() -> dict[str, Any]:
     return create_api().openapi()
+
+
+def _admission(settings: Settings) -> Admission:
+    return Admission(
+        addresses=LeakyBuckets(settings.address_requests_per_minute),
+        owners=LeakyBuckets(settings.requests_per_minute),
+        most_at_once=settings.requests_at_once,
+        most_of_owner=settings.owner_requests_at_once,
+    )
 
 
 def _local_issuer(settings: Settings) -> LocalIssuer | None:

@@ -72,6 +72,16 @@ class LoginProvider(Protocol):
     async def logout_url(self) -> str | None: ...
 
 
+class Rates(Protocol):
+    """How often each may ask."""
+
+    per_minute: int
+
+    async def hit(self, who: str) -> float | None:
+        """Count one; where that is too many, the seconds until there is room again."""
+        ...
+
+
 class TokenVerifier(Protocol):
     async def verify(self, token: str) -> Identity:
         """Whose token it is. Raises UnauthenticatedError."""

@@ -50,6 +50,14 @@ class Settings(BusSettings):
     cookie_key_previous: Secrets = ()
     session_ttl: timedelta = timedelta(hours=12)
 
+    requests_per_minute: int = Field(default=1200, ge=1)
+    address_requests_per_minute: int = Field(default=6000, ge=1)
+    requests_at_once: int = Field(default=1000, ge=1)
+    owner_requests_at_once: int = Field(default=64, ge=1)
+    streams: int = Field(default=2000, ge=1)
+    owner_streams: int = Field(default=100, ge=1)
+    trusted_proxies: Words = ()
+
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     viewer_buffer_bytes: int = Field(default=1024 * 1024, ge=1024)
     keepalive: timedelta = timedelta(seconds=15)
@@ -61,7 +69,12 @@ class Settings(BusSettings):
     )
 
     @field_validator(
-        "allowed_hosts", "cors_origins", "example_skills", "cookie_key_previous", mode="before"
+        "allowed_hosts",
+        "cors_origins",
+        "example_skills",
+        "cookie_key_previous",
+        "trusted_proxies",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

@@ -31,6 +31,7 @@ class TestMe:
             "scope": "all",
             "issuer": "local",
             "subject": "local",
+            "limits": {},
         }
 
     async def test_with_a_token_its_user(

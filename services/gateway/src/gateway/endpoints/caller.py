@@ -20,6 +20,7 @@ class Me(BaseModel):
     scope: Scope
     issuer: str | None
     subject: str | None
+    limits: dict[str, int]
 
 
 class Left(BaseModel):
@@ -40,6 +41,7 @@ async def me(edge: EdgeDep, caller: CallerDep, owner_id: OwnerDep) -> Me:
         scope=caller.scope,
         issuer=identity.issuer if identity else None,
         subject=identity.subject if identity else None,
+        limits=edge.admission.limits if edge.admission else {},
     )
 
 

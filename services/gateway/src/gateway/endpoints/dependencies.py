@@ -10,10 +10,12 @@ from common.health import Check
 from fastapi import Depends, Header, Query, Request
 
 from gateway.endpoints.event_stream import MOST_AFTER, resume_from
+from gateway.endpoints.limited import OWNER
 from gateway.endpoints.problems import Problem
 from gateway.endpoints.session_cookie import Cookies
 from gateway.model.identity import Caller, Issuer, Scope
 from gateway.ports import Services
+from gateway.service.admission import Admission
 from gateway.service.identity import Authenticator
 from gateway.service.login import Login
 from gateway.service.viewing import Viewers
@@ -40,6 +42,7 @@ class Edge:
     example_skills: tuple[str, ...] = ()
     local_issuer: Issuer | None = None
     login: Login | None = None
+    admission: Admission | None = None
     cookies: Cookies = field(default_factory=Cookies)
 
 
@@ -53,9 +56,13 @@ EdgeDep = Annotated[Edge, Depends(edge_of)]
 
 
 async def current_caller(request: Request, edge: EdgeDep) -> Caller:
-    return await edge.authenticator.caller(
+    caller = await edge.authenticator.caller(
         request.headers.get("authorization"), edge.cookies.session_of(request)
     )
+    if edge.admission is not None and OWNER not in request.scope:
+        await edge.admission.owner(caller.owner_id)
+        request.scope[OWNER] = caller.owner_id
+    return caller
 
 
 CallerDep = Annotated[Caller, Depends(current_caller)]

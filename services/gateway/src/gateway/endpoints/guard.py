@@ -73,7 +73,7 @@ class Guard:
                         break
         except TimeoutError as exc:
             detail = "the request's body did not arrive in time"
-            raise InvalidError(detail) from exc
+            raise InvalidError(detail, code=ErrorCode.TOO_SLOW) from exc
         whole: Message = {"type": "http.request", "body": bytes(body), "more_body": False}
         return _replaying(whole, receive)
 

@@ -124,7 +124,7 @@ def launch_source(services: Services, owner_id: str, launch_id: str) -> Source:
         message = "no such launch"
         raise NotFoundError(message, code=ErrorCode.LAUNCH_NOT_FOUND)
     history = partial(_history, services, owner_id, launch_id)
-    return Source(launch_journal(launch_id), history, last_type=b"launch.ended")
+    return Source(launch_journal(launch_id), history, last_type=b"launch.ended", owner_id=owner_id)
 
 
 async def _history(services: Services, owner_id: str, launch_id: str, after: int) -> Page:

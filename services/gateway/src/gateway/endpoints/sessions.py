@@ -189,7 +189,7 @@ def session_source(services: Services, owner_id: str, session_id: str) -> Source
         message = "no such session"
         raise NotFoundError(message, code=ErrorCode.SESSION_NOT_FOUND)
     history = partial(_history, services, owner_id, session_id)
-    return Source(session_journal(session_id), history)
+    return Source(session_journal(session_id), history, owner_id=owner_id)
 
 
 async def _history(services: Services, owner_id: str, session_id: str, after: int) -> Page:

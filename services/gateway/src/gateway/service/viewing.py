@@ -7,6 +7,7 @@ back to history from the last number it has.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,6 +41,7 @@ class Source:
     subject: str
     history: Callable[[int], Awaitable[Page]]
     last_type: bytes | None = None
+    owner_id: str = ""
 
 
 class Viewer:
@@ -50,6 +52,8 @@ class Viewer:
     def __init__(self, source: Source, *, after: int, limit_bytes: int) -> None:
         self.error: AppError | None = None
         self.is_sending = False
+        self.is_counted = True
+        self.owner_id = source.owner_id
         self.on_stuck: Callable[[], object] = self.close
         self._source = source
         self._order = Order(after)
@@ -181,10 +185,20 @@ class Viewer:
 class Viewers:
     """Everybody who follows a journal through this process."""
 
-    def __init__(self, journals: Journals, *, limit_bytes: int) -> None:
+    def __init__(
+        self,
+        journals: Journals,
+        *,
+        limit_bytes: int,
+        most: int = 2000,
+        most_of_owner: int = 100,
+    ) -> None:
         self._journals = journals
         self._limit = limit_bytes
+        self._most = most
+        self._most_of_owner = most_of_owner
         self._open: dict[Viewer, Subscription] = {}
+        self._of_owner = Counter[str]()
         self._is_draining = False
 
     def __len__(self) -> int:
@@ -199,9 +213,11 @@ class Viewers:
         if self._is_draining:
             message = "this process is about to stop; come back"
             raise UnavailableError(message)
+        self._check_room(source.owner_id)
         viewer = Viewer(source, after=after, limit_bytes=self._limit)
-        self._open[viewer] = await self._journals.follow(source.subject, viewer.on_lines)
+        self._of_owner[source.owner_id] += 1
         try:
+            self._open[viewer] = await self._journals.follow(source.subject, viewer.on_lines)
             await viewer.begin()
         except BaseException:
             await self.close(viewer)
@@ -209,10 +225,22 @@ class Viewers:
         return viewer
 
     async def close(self, viewer: Viewer) -> None:
+        if not viewer.is_counted:
+            return
+        viewer.is_counted = False
+        self._of_owner[viewer.owner_id] -= 1
         viewer.close()
         subscription = self._open.pop(viewer, None)
         if subscription is not None:
             await subscription.unsubscribe()
+
+    def _check_room(self, owner_id: str) -> None:
+        if self._of_owner[owner_id] >= self._most_of_owner:
+            message = f"{self._most_of_owner} event streams of yours are open: close one"
+            raise RateLimitedError(message)
+        if self._of_owner.total() >= self._most:
+            message = "too many event streams are open here: come back in a moment"
+            raise UnavailableError(message)
 
     def drain(self) -> None:
         """Take no new viewer and end all; each client comes back by number, elsewhere or later."""
