@@ -154,6 +154,16 @@ class TestLeaving:
         }
         assert left["pending"] == ["chat-proxy"]
 
+    async def test_whoever_comes_again_is_asked_about_anew(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        for path in ("/api/me", "/api/me"):
+            await client.get(path)
+        await client.delete("/api/me")
+        await client.get("/api/me")
+
+        assert len([one for one in services.asked if isinstance(one, keys.ResolveOwner)]) == 2
+
     async def test_a_service_that_is_down_does_it_later(
         self, client: httpx.AsyncClient, services: FakeServices
     ) -> None:

@@ -51,6 +51,7 @@ async def erase_me(edge: EdgeDep, owner_id: PersonDep, response: Response) -> Le
     way back; who comes again is somebody new.
     """
     left = await leave(edge.services, owner_id)
+    edge.authenticator.forget(owner_id)
     edge.cookies.drop(response)
     return Left(owner_id=owner_id, counts=left.counts, pending=list(left.pending))
 

@@ -82,6 +82,10 @@ class Authenticator:
             raise UnauthenticatedError(message)
         return await self._person(self._without_token)
 
+    def forget(self, owner_id: str) -> None:
+        """Whoever had this id is somebody new from now on."""
+        self._owners.forget(owner_id)
+
     async def _by_token(self, authorization: str) -> Caller:
         scheme, _, rest = authorization.strip().partition(" ")
         token = rest.strip()

@@ -79,6 +79,7 @@ async def leave_for_good(request: Request, edge: EdgeDep, owner_id: PersonDep) -
         message = f"Nothing was deleted. Type “{_LEAVE}” if you mean it."
         raise InvalidError(message)
     left = await leave(edge.services, owner_id)
+    edge.authenticator.forget(owner_id)
     response = page("logged_out.html", issuer=None, counts=left.counts, pending=left.pending)
     edge.cookies.drop(response)
     return response
