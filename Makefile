@@ -11,10 +11,11 @@ UNIT := $(wildcard $(addsuffix /tests/unit,$(PACKAGES))) tests/architecture
 INTEGRATION := $(wildcard $(addsuffix /tests/integration,$(PACKAGES)))
 STACK := $(BIN)/python -m local_platform.stack
 READY := .venv/.ready
+TOOLS := .local/security/.ready
 
 # Tests of different packages share file names, so each package's tests are a run of their own.
-TYPES = $(BIN)/mypy --no-error-summary $(addsuffix /src,$(PACKAGES)) tests bench docs conftest.py && \
-	printf '%s\n' $(wildcard $(addsuffix /tests,$(PACKAGES))) | xargs -P 2 -I@ sh -c \
+TYPES = $(BIN)/mypy --no-error-summary --exclude ^tests/security/ $(addsuffix /src,$(PACKAGES)) tests bench docs conftest.py && \
+	printf '%s\n' $(wildcard $(addsuffix /tests,$(PACKAGES))) tests/security | xargs -P 2 -I@ sh -c \
 	'cd @ && $(CURDIR)/$(BIN)/mypy --no-error-summary --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/@ .'
 
 # Narrow test-unit and test-integration: S=keys (a service's folder), K=claim (an expression on names).
@@ -48,6 +49,12 @@ token: $(READY) ## Print a bearer token of the local issuer: make token USER=ali
 setup: $(READY) ## Create .venv with everything in it
 $(READY): requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES)) deploy/local/setup.sh
 	@PYTHON=$(PYTHON) deploy/local/setup.sh $(PACKAGES)
+
+$(TOOLS): tests/security/requirements.lock | $(READY)
+	@echo "setup: the security tools into .local/security ..."
+	@.local/tools/bin/uv venv --quiet --clear .local/security
+	@VIRTUAL_ENV=$(CURDIR)/.local/security .local/tools/bin/uv pip sync --quiet --require-hashes tests/security/requirements.lock
+	@touch $(TOOLS)
 
 fix: $(READY) ## Format, and mend what can be mended by itself
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -94,12 +101,25 @@ e2e: $(READY) ## Boot the whole platform and try a skill end to end
 chaos: $(READY) ## Kill and cut off everything around a launch, case by case; writes bench/results/chaos.json [K=words]
 	@cd services/sandbox-manager/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --write $(CURDIR)/bench/results/chaos.json
 
+security: $(READY) $(TOOLS) ## Attack a whole platform and check every promise; one line each, status 1 when one does not hold
+	@$(BIN)/python tests/security/run.py
+
+audit: $(READY) $(TOOLS) ## Known holes in the locked dependencies; says so where the service cannot be reached
+	@$(BIN)/python tests/security/supply_chain.py audit
+
+secrets: $(READY) $(TOOLS) ## Look for secrets in every tracked file
+	@$(BIN)/python tests/security/supply_chain.py secrets
+
+sbom: $(READY) $(TOOLS) ## Write sbom/<service>.json (CycloneDX): what each service's image holds
+	@$(BIN)/python tests/security/supply_chain.py sbom
+
 bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/latest.json
 	@$(BIN)/python -m bench
 
 ##@ Upkeep
 
 lock: ## Bring requirements.lock to the newest versions the pyproject files allow
+	@uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url tests/security/requirements.in --output-file tests/security/requirements.lock > /dev/null
 	@uv export --quiet --upgrade --all-packages --all-groups --no-emit-workspace --no-header --output-file requirements.lock > /dev/null
 
 vendor: $(READY) ## Copy the pinned browser files from npm into the gateway
@@ -115,4 +135,4 @@ clean: ## Stop the platform and delete the environment; data under .local stay (
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos bench lock vendor docs clean help
+.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean help

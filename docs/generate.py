@@ -1,10 +1,12 @@
 """Write what is derived from the code: event schemas, the OpenAPI document, the diagram of pool
-states, the rules of the safety report, the permissions of NATS.
+states, the rules of the safety report, the permissions of NATS, the table of promises.
 
 `python docs/generate.py` writes; a test fails when what is committed is not what the code says.
 """
 
+import importlib.util
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,11 +19,19 @@ from skill_resolver.model.report.meanings import MEANINGS
 from skill_resolver.model.report.rules import RULES
 
 ROOT = Path(__file__).parents[1]
-OPENS = "<!-- states: written by `make docs` from the transition table -->"
-CLOSES = "<!-- /states -->"
 POLICY = ROOT / "docs/how-to/weigh-skills.md"
-RULES_OPEN = "<!-- rules: written by `make docs` from the tables of the report -->"
-RULES_CLOSE = "<!-- /rules -->"
+RULES_TABLE = (
+    "<!-- rules: written by `make docs` from the tables of the report -->",
+    "<!-- /rules -->",
+)
+STATES = (
+    "<!-- states: written by `make docs` from the transition table -->",
+    "<!-- /states -->",
+)
+PROMISES = (
+    "<!-- promises: written by `make docs` from tests/security/promises.py -->",
+    "<!-- /promises -->",
+)
 
 
 def event_schemas() -> dict[Path, str]:
@@ -39,10 +49,43 @@ def states_diagram() -> str:
         for state, targets in TRANSITIONS.items()
         for following in sorted(targets)
     ]
-    drawn = "\n".join([OPENS, "```mermaid", "stateDiagram-v2", *arrows, "```", CLOSES])
-    text = (ROOT / "ARCHITECTURE.md").read_text()
-    before, rest = text.split(OPENS)
-    return before + drawn + rest.split(CLOSES)[1]
+    drawn = ["```mermaid", "stateDiagram-v2", *arrows, "```"]
+    return between((ROOT / "ARCHITECTURE.md").read_text(), STATES, drawn)
+
+
+def promises() -> str:
+    """docs/security.md with its table of promises and what shows each."""
+    spec = importlib.util.spec_from_file_location("promises", ROOT / "tests/security/promises.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    rows = [
+        f"| **{promise.text}.** {promise.how} | {', '.join(map(linked, promise.checks))} |"
+        for promise in module.PROMISES
+    ]
+    table = ["| promise | shown by |", "| --- | --- |", *rows]
+    return between((ROOT / "docs/security.md").read_text(), PROMISES, table)
+
+
+def linked(check: str) -> str:
+    """A check as a link to its file; a make target as it is typed."""
+    if check.startswith("make "):
+        return f"`{check}`"
+    file, _, group = check.partition("::")
+    name = Path(file).stem.removeprefix("test_") + (
+        f" {group.removeprefix('Test')}" if group else ""
+    )
+    return f"[{name}](../{file})"
+
+
+def between(text: str, marks: tuple[str, str], lines: list[str]) -> str:
+    """`text` with `lines` in the place of what stands between two marks."""
+    opens, closes = marks
+    before, rest = text.split(opens)
+    return "\n".join([before + opens, *lines, closes + rest.split(closes)[1]])
 
 
 def safety_rules() -> str:
@@ -50,7 +93,6 @@ def safety_rules() -> str:
     most in code and in text.
     """
     rows = [
-        RULES_OPEN,
         "| rule | finds a skill that | in code | in text |",
         "| --- | --- | --- | --- |",
     ]
@@ -59,8 +101,7 @@ def safety_rules() -> str:
         code = _gravest(rule.severity for rule in rules)
         text = _gravest(rule.in_prose or rule.severity for rule in rules)
         rows.append(f"| `{name}` | {meaning} | {code} | {text} |")
-    before, rest = POLICY.read_text().split(RULES_OPEN)
-    return before + "\n".join([*rows, RULES_CLOSE]) + rest.split(RULES_CLOSE)[1]
+    return between(POLICY.read_text(), RULES_TABLE, rows)
 
 
 def _gravest(severities: Iterable[Severity]) -> str:
@@ -77,6 +118,7 @@ def generated() -> dict[Path, str]:
         ROOT / "ARCHITECTURE.md": states_diagram(),
         POLICY: safety_rules(),
         ROOT / "deploy/nats/users.conf": users_config(),
+        ROOT / "docs/security.md": promises(),
     }
 
 

@@ -1,6 +1,7 @@
 """A whole trial with marked secrets, and then a search of everything that was kept or said."""
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ SAY_IT = [
     'echo "{\\"key\\": \\"$MARKED_TOKEN\\"}" | tee kept.json',
 ]
 DANGEROUS = "rm -rf ./doomed-$MARKED_TOKEN && echo $MARKED_TOKEN"
+PORTS = ("nats", "store", "gateway", "daytona", "keys", "chat-proxy", "demo-model", "relay")
 FIND_IT = "grep -rlsa sk-marked / --exclude-dir=proc --exclude-dir=sys | head; env | grep -c sk-"
 
 
@@ -165,6 +167,31 @@ class TestSandbox:
         results = [entry["result"] for entry in entries if entry["type"] == "tool.completed"]
         assert results
         assert PROVIDER_KEY not in "".join(results)
+
+    def test_the_platforms_own_ports_are_out_of_reach(self, trial: Trial, stores: Stores) -> None:
+        names = (
+            "nats",
+            "store",
+            "gateway",
+            "daytona",
+            "keys",
+            "chat-proxy",
+            "demo-model",
+            "relay",
+        )
+        ports = " ".join(str(stores.port(name)) for name in names)
+        proxy = "-x http://127.0.0.1:3128 --noproxy ''"
+        probe = (
+            f"for p in {ports}; do"
+            " (echo > /dev/tcp/127.0.0.1/$p) 2>/dev/null && echo reached $p;"
+            f" curl -s -m 3 -o /dev/null -w '%{{http_code}} ' {proxy} http://127.0.0.1:$p/; done"
+        )
+
+        entries = trial.say(tool(f"bash -c {shlex.quote(probe)}"))
+
+        [result] = [entry["result"] for entry in entries if entry["type"] == "tool.completed"]
+        assert "reached" not in result
+        assert result.count("403") == len(PORTS)
 
 
 class TestRelayToken:

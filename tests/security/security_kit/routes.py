@@ -66,13 +66,11 @@ class Requests:
         return found
 
     def path(self, route: Route) -> str:
+        schemas = {one["name"]: one["schema"] for one in route.operation["parameters"]}
         path = route.path
         for word in route.words:
-            schema = next(
-                (p["schema"] for p in route.operation["parameters"] if p["name"] == word), {}
-            )
-            value = str(self._value(word, schema))
-            path = re.sub(rf"{{{word}(:path)?}}", lambda _, text=value: text, path)
+            value = str(self._value(word, schemas.get(word, {})))
+            path = path.replace(f"{{{word}}}", value).replace(f"{{{word}:path}}", value)
         return path
 
     def _value(self, name: str, schema: Document) -> Any:

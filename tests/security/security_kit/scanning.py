@@ -47,7 +47,10 @@ class Stores:
         """Every document of every database, with the name of its collection; with the store's own
         log of writes, which keeps what was there before for a while.
         """
-        with MongoClient(f"mongodb://127.0.0.1:{self.port('store')}/") as client:
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            f"mongodb://127.0.0.1:{self.port('store')}/"
+        )
+        with client:
             for name in client.list_database_names():
                 if name == "local" and not with_log:
                     continue

@@ -1,5 +1,6 @@
 """What a sandbox must not see, reach or use up."""
 
+import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -54,6 +55,21 @@ class TestFiles:
     async def test_the_system_is_read_only(self, sandbox: AsyncSandbox) -> None:
         for path in ("/usr/x", "/opt/hermes/x", "/etc/hermes/x", "/etc/x", "/x", "/dev/x"):
             assert "Read-only" in await said(sandbox, f"touch {path} 2>&1"), path
+
+    async def test_neither_python_nor_hermes_can_be_changed(self, sandbox: AsyncSandbox) -> None:
+        code = """
+import os, sys, site
+for place in {sys.prefix, sys.base_prefix, os.path.dirname(os.__file__), "/opt/hermes"}:
+    try:
+        open(os.path.join(place, "planted.py"), "w")
+        print("written", place)
+    except OSError as error:
+        print(error.strerror)
+"""
+        answer = (await sandbox.process.code_run(code)).result
+
+        assert "written" not in answer
+        assert set(answer.split("\n")) <= {"Read-only file system", "Permission denied", ""}
 
     async def test_the_managed_scope_belongs_to_another_user(self, sandbox: AsyncSandbox) -> None:
         assert "mode: manual" in await said(sandbox, "cat /etc/hermes/config.yaml")
@@ -129,6 +145,32 @@ class TestRights:
         assert str(host.data_dir) not in inside
         assert "hidden-word" not in inside + outside
         await daytona.delete(made)
+
+
+class TestDeletion:
+    async def test_nothing_of_it_survives(self, host: HostProcess, daytona: AsyncDaytona) -> None:
+        params = CreateSandboxFromSnapshotParams(env_vars={"MARK": "wants-to-stay"})
+        made = await daytona.create(params)
+        stubborn = "trap '' TERM HUP INT; while true; do sleep 1; done"
+        await made.process.exec(f'setsid -f sh -c "{stubborn}" > /dev/null 2>&1')
+        await made.fs.upload_file(b"x", "kept.txt")
+        before = with_mark(b"wants-to-stay")
+
+        await daytona.delete(made)
+
+        assert before
+        assert with_mark(b"wants-to-stay") == []
+        assert not list(host.data_dir.rglob("kept.txt"))
+
+
+def with_mark(text: bytes) -> list[str]:
+    """The host's processes that have it in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if text in path.read_bytes():
+                found.append(path.parent.name)
+    return found
 
 
 class TestNetwork:
