@@ -129,7 +129,7 @@ PROMISES = (
         "Only your own sandbox is contacted",
         "The exact address that the provider gave for our record, of a known form, https outside"
         " the local proxy, no toolbox ports; redirects are not followed.",
-        (f"{COMMON}/unit/test_preview.py",),
+        (f"{COMMON}/unit/test_preview.py", f"{COMMON}/integration/test_agent_http.py"),
     ),
     Promise(
         "A host that a user names leads to no inside",

@@ -106,10 +106,20 @@ class LocalhostResolver(AbstractResolver):
 
 
 def open_agent_http() -> aiohttp.ClientSession:
-    """An HTTP client for agents: no cookies kept, no proxy of the environment, no limit on
-    connections.
+    """An HTTP client for agents: no redirect followed, no cookies kept, no proxy of the
+    environment, no limit on connections.
     """
-    connector = aiohttp.TCPConnector(resolver=LocalhostResolver(), limit=0)
+    # Whatever runs in a sandbox chooses the answer, and opening a websocket follows redirects.
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        connector=aiohttp.TCPConnector(resolver=LocalhostResolver(), limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        trace_configs=[trace],
     )
+
+
+async def _refuse_redirect(*_: object) -> None:
+    message = "the agent redirects"
+    raise aiohttp.ClientConnectionError(message)
