@@ -66,7 +66,9 @@ async def backbone(
         stack.push_async_callback(client.close)
         runner = await start_health(health_host, health_port, all_checks)
         stack.push_async_callback(runner.cleanup)
-        nats = await bus.connect(shared.nats_url.get_secret_value(), service)
+        nats = await bus.connect(
+            shared.nats_url.get_secret_value(), service, ca_file=shared.nats_ca_file
+        )
         stack.push_async_callback(nats.close)
         jetstream = nats.jetstream()
         if service == STEWARD:

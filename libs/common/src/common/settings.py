@@ -1,16 +1,23 @@
 """What every service reads from the environment under its common name."""
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class BusSettings(BaseSettings):
-    """What a service needs that stores nothing; a service's own settings carry its prefix."""
+    """What a service needs that stores nothing; a service's own settings carry its prefix.
+
+    With `tls://` in its URL the bus is spoken to over TLS; `nats_ca_file` (PEM) is for a server
+    whose certificate no public authority signed.
+    """
 
     # An error would otherwise print everything that was read, secrets too.
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
     nats_url: SecretStr = Field(validation_alias="NATS_URL")
+    nats_ca_file: Path | None = Field(default=None, validation_alias="NATS_CA_FILE")
     otel_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     log_level: str = Field(default="INFO", validation_alias="LOG_LEVEL")
 

@@ -135,7 +135,8 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
             cookies=Cookies(is_https=settings.is_https),
         )
         nats_url = settings.nats_url.get_secret_value()
-        tasks = (bus.hold(nats_url, owners.forget), viewers.watch())
+        holding = bus.hold(nats_url, owners.forget, ca_file=settings.nats_ca_file)
+        tasks = (holding, viewers.watch())
         background = [asyncio.ensure_future(task) for task in tasks]
         stack.push_async_callback(_cancelled, background)
         yield Wiring(application(create_site(), edge, settings), viewers, background)

@@ -1,6 +1,8 @@
 """The connection to NATS: named, with an inbox prefix of its own, reconnecting for ever."""
 
 import logging
+import ssl
+from pathlib import Path
 
 import nats
 from nats.aio.client import Client
@@ -23,7 +25,7 @@ def inbox_prefix(service: str) -> str:
     return f"{INBOX}{service}"
 
 
-async def connect(url: str, service: str) -> Client:
+async def connect(url: str, service: str, *, ca_file: Path | None = None) -> Client:
     """Connect as `service`; waits for a server that is not up yet."""
 
     async def on_error(exc: Exception) -> None:
@@ -43,6 +45,7 @@ async def connect(url: str, service: str) -> Client:
         max_reconnect_attempts=-1,
         reconnect_time_wait=_RECONNECT_WAIT_S,
         pending_size=_PENDING_BYTES,
+        tls=ssl.create_default_context(cafile=ca_file) if url.startswith("tls://") else None,
         error_cb=on_error,
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,

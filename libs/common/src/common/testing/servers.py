@@ -31,7 +31,7 @@ async def nats_server(
     file.write_text(config)
     command = [script("nats-server"), "-c", str(file), "-a", "127.0.0.1", "-p", str(port)]
     async with _process([*command, "-js", "-sd", str(directory)], port, environment):
-        yield f"nats://127.0.0.1:{port}"
+        yield f"{'tls' if 'tls {' in config else 'nats'}://127.0.0.1:{port}"
 
 
 @asynccontextmanager

@@ -54,7 +54,9 @@ async def run(settings: Settings) -> None:
         door, ready = Door(), Ready(client)
         runner = await serve(settings, door, ready)
         stack.push_async_callback(runner.cleanup)
-        nats = await bus.connect(settings.nats_url.get_secret_value(), NAME)
+        nats = await bus.connect(
+            settings.nats_url.get_secret_value(), NAME, ca_file=settings.nats_ca_file
+        )
         stack.push_async_callback(nats.close)
         ready.nats = nats
         await mongo.wait_until_up(client)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 from common.contracts.base import ReplyT, RequestT, Rpc
 from common.contracts.events import OWNER_ERASED, OwnerErased
@@ -33,12 +34,14 @@ class Bus:
     def __init__(self) -> None:
         self._connected: _Connected | None = None
 
-    async def hold(self, url: str, on_erased: Callable[[str], None]) -> None:
+    async def hold(
+        self, url: str, on_erased: Callable[[str], None], *, ca_file: Path | None = None
+    ) -> None:
         """Connect, waiting for a server that is not up yet, and stay so until cancelled.
 
         `on_erased` is told the id of every owner that is erased meanwhile.
         """
-        connection = await bus.connect(url, "gateway")
+        connection = await bus.connect(url, "gateway", ca_file=ca_file)
 
         async def on_event(data: OwnerErased) -> None:
             on_erased(data.owner_id)
