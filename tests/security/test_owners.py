@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
+from gateway.web.site import PAGES
 from local_platform.visitor import Visitor
 from security_kit.routes import OBJECTS, PUBLIC, Requests, Route, routes_of
 
@@ -114,6 +116,41 @@ class TestSomebodyElse:
         anonymous.headers["Authorization"] = f"Bearer {held.owner.token[:-6]}AAAAAA"
 
         assert asked(anonymous, route, held.ids).status_code == 401
+
+
+FORM = {"text": "x", "choice": "deny", "title": "x", "ref": "x", "key": "x"}
+PAGE_ROUTES = [
+    (method, route.path)
+    for module in PAGES
+    for route in module.router.routes
+    if isinstance(route, APIRoute) and any(f"{{{word}}}" in route.path for word in OBJECTS)
+    for method in sorted(route.methods)
+]
+
+
+class TestPages:
+    """The pages' own routes, which the document does not list."""
+
+    def test_there_are_some(self) -> None:
+        assert len(PAGE_ROUTES) >= 8
+
+    @pytest.mark.parametrize(("method", "path"), PAGE_ROUTES)
+    def test_somebody_else_finds_nothing(
+        self, held: Holdings, other: Visitor, method: str, path: str
+    ) -> None:
+        answer = other.http.request(method, path.format(**held.ids), data=FORM)
+
+        assert answer.status_code == 404
+        assert not [id_ for id_ in held.ids.values() if id_ in answer.text]
+
+    @pytest.mark.parametrize("word", ["launch_id", "session_id"])
+    def test_an_id_in_an_address_neither(self, held: Holdings, other: Visitor, word: str) -> None:
+        page = f"/local/examples/hello?{word.removesuffix('_id')}={held.ids[word]}"
+
+        answer = other.http.get(page)
+
+        assert answer.status_code == 404
+        assert held.ids[word] not in answer.text
 
 
 class TestBodies:

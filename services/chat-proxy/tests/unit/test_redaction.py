@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 NO_WORDS = {"call_id", "name", "code", "last_status"}
 VALUE = 'sk-Mark3d/"äö+= &~0123'
 SHORT = "s-sk-s-sk"
-REDACTOR = Redactor({"API_KEY": VALUE, "OTHER": SHORT, "LONGER": SHORT + "-and-more"})
+REDACTOR = Redactor({"API_KEY": VALUE, "OTHER_KEY": SHORT, "LONGER_KEY": SHORT + "-and-more"})
 
 
 def base64_within(before: bytes, after: bytes) -> str:
@@ -85,6 +85,22 @@ class TestText:
         key = Redactor({"PEM": "-----BEGIN-----\nMIIabcdefghijklmnop\n-----END-----"})
 
         assert key.text("see MIIabcdefghijklmnop") == "see [secret PEM]"
+
+    @pytest.mark.parametrize(
+        ("name", "value", "is_hidden"),
+        [
+            ("SUPPORT_TEAM", "Blue Harbour", False),
+            ("REGION", "production", False),
+            ("DB_PASSWORD", "hunters", True),
+            ("passphrase", "correct horse battery staple", True),
+            ("ACCOUNT", "a1b2c3d4", True),
+            ("ENDPOINT", "https://user:pw@host.example", True),
+        ],
+    )
+    def test_a_setting_in_plain_words_is_no_secret(
+        self, name: str, value: str, *, is_hidden: bool
+    ) -> None:
+        assert (Redactor({name: value}).text(f"it is {value}") != f"it is {value}") == is_hidden
 
     def test_too_short_a_value_is_left_alone(self) -> None:
         assert not Redactor({"PIN": "12345"})

@@ -15,6 +15,8 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 6
 """A shorter value is too common a piece of text to be hidden."""
 
+_WORDS = re.compile(r"[A-Za-z]{1,20}([ ,.'_-]{1,2}[A-Za-z]{1,20}){0,7}\.?")
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|PWD|CRED|AUTH|COOKIE|SESSION|PRIVATE|SIGN", re.I)
 _SHORTEST_PIECE = 8
 _SHORTEST_LINE = 12
 
@@ -25,6 +27,8 @@ class Redactor:
     def __init__(self, secrets: Mapping[str, str]) -> None:
         self._masks: dict[str, str] = {}
         for name, value in secrets.items():
+            if is_plain(name, value):
+                continue
             for form in forms_of(value):
                 self._masks.setdefault(form, f"[secret {name}]")
         # The longest first, so that a value which begins another does not hide it in part.
@@ -97,6 +101,11 @@ class RedactedStream:
         """What was held back and turned out to be no value."""
         held, self._held = self._held, ""
         return held
+
+
+def is_plain(name: str, value: str) -> bool:
+    """Whether a variable is a setting in words, such as a team's name: nothing to hide."""
+    return _WORDS.fullmatch(value) is not None and _SECRET_NAME.search(name) is None
 
 
 def forms_of(value: str) -> Iterator[str]:

@@ -15,6 +15,8 @@ from gateway.web.pages import account, chat, dashboard, docs, home, launching, s
 from gateway.web.pages.route import error_page
 from gateway.web.rendering import STATIC
 
+PAGES = (home, account, dashboard, settings_page, docs, launching, chat, skill)
+
 
 class _Static(StaticFiles):
     """Files whose address changes with their content."""
@@ -29,7 +31,7 @@ def add_pages(app: FastAPI) -> None:
     """Add the pages behind the API's routes: the paths of skills take what is left."""
     app.add_exception_handler(HTTPException, _http_error)
     app.mount("/static", GZipMiddleware(_Static(directory=STATIC), minimum_size=500))
-    for module in (home, account, dashboard, settings_page, docs, launching, chat, skill):
+    for module in PAGES:
         app.include_router(module.router)
 
 
