@@ -66,7 +66,7 @@ class Requests:
         return found
 
     def path(self, route: Route) -> str:
-        schemas = {one["name"]: one["schema"] for one in route.operation["parameters"]}
+        schemas = {one["name"]: one["schema"] for one in route.operation.get("parameters", [])}
         path = route.path
         for word in route.words:
             value = str(self._value(word, schemas.get(word, {})))
