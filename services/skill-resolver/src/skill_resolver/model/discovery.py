@@ -95,6 +95,13 @@ def installed_as(name: str) -> str:
 
 def discover(tree: Tree, repo: str) -> list[FoundSkill]:
     """Every skill of the tree, best rank first; `repo` names one at the root without a name."""
+    known: list[FoundSkill] | None = tree.worked_out.get(f"skills of {repo}")
+    if known is None:
+        known = tree.worked_out[f"skills of {repo}"] = _discovered(tree, repo)
+    return known
+
+
+def _discovered(tree: Tree, repo: str) -> list[FoundSkill]:
     tree.prepare(_MANIFESTS)
     declared = _declared(tree)
     files = [path for path in tree.skill_files() if _is_walked(parent(path), declared)]

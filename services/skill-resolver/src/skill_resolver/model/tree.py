@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from skill_resolver.model.paths import join, leaf, normal, parent
 
@@ -44,6 +45,8 @@ class Tree:
     read: Callable[[str], bytes]
     dropped: Sequence[Dropped] = field(default=())
     prepare: Callable[[Collection[str]], None] = _is_at_hand
+    worked_out: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was found out about it once and need not be found out again, by name."""
 
     @cached_property
     def paths(self) -> list[str]:
