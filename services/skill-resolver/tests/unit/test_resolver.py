@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -231,6 +232,22 @@ class TestExactFiles:
 
         assert [file.path for file in skill.files] == ["SKILL.md"]
         assert any("attributes" in warning for warning in skill.warnings)
+
+    async def test_so_it_does_where_git_gives_the_list_and_not_the_files(
+        self, altered: World
+    ) -> None:
+        def refuse(_: object) -> None:
+            raise SourceSlowError("does not answer")
+
+        whole = altered.github.committed[commit(5)]
+        altered.github.committed[commit(5)] = replace(whole, prepare=refuse)
+
+        skill = await altered.resolver.resolve("acme/tools/pdf")
+
+        assert [file.path for file in skill.files] == ["SKILL.md"]
+        assert any("attributes" in warning for warning in skill.warnings)
+        listing = await altered.resolver.list_repository("acme", "tools", None)
+        assert [skill.name for skill in listing.skills] == ["docx", "pdf"]
 
 
 class TestWaiting:

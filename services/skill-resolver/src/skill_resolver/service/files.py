@@ -4,13 +4,14 @@ repository's attributes make the archive another thing.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from common.errors import AppError
 
 from skill_resolver.errors import SkillAmbiguousError, SkillNotFoundError
 from skill_resolver.model import attributes
+from skill_resolver.model.discovery import discover
 from skill_resolver.model.matching import Matcher
 from skill_resolver.model.reference import SkillRef
 from skill_resolver.model.tree import Tree
@@ -41,13 +42,13 @@ class ExactFiles:
         """For one skill: exact where an attribute concerns it, or hides it."""
         snapshot = await self._snapshots.at(ref.repository, commit)
         is_altered = await asyncio.to_thread(_alters, snapshot, ref)
-        return await self._exact(snapshot, ref.repository) if is_altered else Files(snapshot.tree)
+        return await self._exact(snapshot, ref, _skill) if is_altered else Files(snapshot.tree)
 
     async def for_list(self, ref: SkillRef, commit: str) -> Files:
         """For all skills: exact where an attribute may hide one."""
         snapshot = await self._snapshots.at(ref.repository, commit)
         is_altered = await asyncio.to_thread(_hides, snapshot)
-        return await self._exact(snapshot, ref.repository) if is_altered else Files(snapshot.tree)
+        return await self._exact(snapshot, ref, _list) if is_altered else Files(snapshot.tree)
 
     async def ways(self, ref: SkillRef, commit: str) -> AsyncIterator[Tree]:
         """Every form in which the files can be had."""
@@ -56,13 +57,27 @@ class ExactFiles:
         if not snapshot.is_exact:
             yield (await self._snapshots.exactly_at(ref.repository, commit)).tree
 
-    async def _exact(self, snapshot: Snapshot, repository: str) -> Files:
+    async def _exact(
+        self, snapshot: Snapshot, ref: SkillRef, read: Callable[[Tree, SkillRef], None]
+    ) -> Files:
+        """The committed files, if all that will be read can be had."""
         try:
-            exact = await self._snapshots.exactly_at(repository, snapshot.commit)
+            exact = await self._snapshots.exactly_at(ref.repository, snapshot.commit)
+            await asyncio.to_thread(read, exact.tree, ref)
+        except (SkillNotFoundError, SkillAmbiguousError):
+            return Files(exact.tree)
         except AppError as exc:
-            logger.warning("exact files of %s not fetched: %s", repository, exc.detail)
+            logger.warning("exact files of %s not fetched: %s", ref.repository, exc.detail)
             return Files(snapshot.tree, (_NOTE,))
         return Files(exact.tree)
+
+
+def _skill(tree: Tree, ref: SkillRef) -> None:
+    tree.prepare(list(tree.below(Matcher(tree, ref).match().directory)))
+
+
+def _list(tree: Tree, ref: SkillRef) -> None:
+    discover(tree, ref.repo)
 
 
 def _alters(snapshot: Snapshot, ref: SkillRef) -> bool:

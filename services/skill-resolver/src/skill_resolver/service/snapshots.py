@@ -86,9 +86,9 @@ class Snapshots:
         return Pinned(commit)
 
     async def at(self, repository: str, commit: str) -> Snapshot:
-        """The repository at exactly `commit`."""
-        exact = self._find(repository, commit, is_exact=True)
-        kept = exact or self._find(repository, commit, is_exact=False)
+        """The repository at exactly `commit`: its archive, if there is one."""
+        archive = self._find(repository, commit, is_exact=False)
+        kept = archive or self._find(repository, commit, is_exact=True)
         if kept is not None:
             return kept
         return await self._flights.join(
