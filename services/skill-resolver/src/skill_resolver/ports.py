@@ -43,8 +43,11 @@ class Head:
 class Repositories(Protocol):
     """Public repositories by owner and name."""
 
-    async def download(self, repository: str, ref: str, etag: str = "") -> Snapshot | None:
+    async def download(
+        self, repository: str, ref: str, etag: str = "", *, is_patient: bool = False
+    ) -> Snapshot | None:
         """The repository at `ref` ("" is the default branch); None if `etag` still stands for it.
+        `is_patient` when there is no other way that might be faster.
 
         Raises:
             RepositoryNotFoundError, RefNotFoundError: no such repository, or not that ref in it.

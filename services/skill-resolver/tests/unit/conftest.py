@@ -49,14 +49,18 @@ class FakeRepositories:
         self.without_git = False
         self.surveys = 0
         self.asked = 0
+        self.patient = 0
         self.ref_lists = 0
 
-    async def download(self, repository: str, ref: str, etag: str = "") -> Snapshot | None:
+    async def download(
+        self, repository: str, ref: str, etag: str = "", *, is_patient: bool = False
+    ) -> Snapshot | None:
         await asyncio.sleep(0)
         self.asked += 1
+        self.patient += is_patient
         if self.limited:
             raise SourceRateLimitedError("wait")
-        if self.broken is not None:
+        if self.broken is not None and not is_patient:
             raise self.broken
         commit, tree = self._found(repository, ref)
         if self.too_large:

@@ -167,6 +167,22 @@ class TestWithoutArchive:
             await world.resolver.resolve(text)
         assert (world.github.asked, world.github.surveys) == (1, 1)
 
+    @pytest.mark.parametrize("is_listed", [True, False])
+    async def test_where_git_does_not_give_the_files_the_archive_is_waited_for(
+        self, world: World, *, is_listed: bool
+    ) -> None:
+        def refuse(_: object) -> None:
+            raise SourceSlowError("does not answer")
+
+        world.github.broken = SourceSlowError("does not begin")
+        world.github.without_git = not is_listed
+        whole = world.github.by_ref["acme/tools", ""][1]
+        world.github.committed[commit(1)] = replace(whole, prepare=refuse)
+
+        assert (await world.resolver.resolve("acme/tools/pdf")).name == "pdf"
+        assert (await world.resolver.resolve("acme/tools/docx")).name == "docx"
+        assert (world.github.asked, world.github.patient) == (2, 1)
+
     async def test_after_a_minute_the_archive_is_asked_for_again(self, world: World) -> None:
         world.github.broken = SourceSlowError("does not begin")
         await world.resolver.resolve("acme/tools/pdf")

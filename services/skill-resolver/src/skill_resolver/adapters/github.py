@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 import httpx
@@ -52,21 +53,24 @@ class GitHub(Repositories):
         self._hosts = hosts
         self._git = git
         self._limits = limits
-        self._archive_times = archive_times
+        self._times = archive_times
         self._slots = asyncio.Semaphore(_ARCHIVES_AT_ONCE)
         self._asked: OrderedDict[str, tuple[str, str]] = OrderedDict()
 
-    async def download(self, repository: str, ref: str, etag: str = "") -> Snapshot | None:
+    async def download(
+        self, repository: str, ref: str, etag: str = "", *, is_patient: bool = False
+    ) -> Snapshot | None:
+        times = replace(self._times, beginning=self._times.whole) if is_patient else self._times
         try:
-            return await self._archive(repository, ref, etag)
+            return await self._archive(repository, ref, etag, times)
         except BrokenAnswerError:
-            return await self._archive(repository, ref, etag)
+            return await self._archive(repository, ref, etag, times)
         except RepositoryNotFoundError:
             name = await self._name_of(repository)
         if name == repository:
             raise _no_such_ref(repository, ref)
         try:
-            return await self._archive(name, ref, etag)
+            return await self._archive(name, ref, etag, times)
         except RepositoryNotFoundError as exc:
             raise _no_such_ref(name, ref) from exc
 
@@ -95,14 +99,16 @@ class GitHub(Repositories):
     def close(self) -> None:
         self._git.stop()
 
-    async def _archive(self, repository: str, ref: str, etag: str) -> Snapshot | None:
+    async def _archive(
+        self, repository: str, ref: str, etag: str, times: Times
+    ) -> Snapshot | None:
         url = f"{self._hosts.codeload}/{repository}/tar.gz/{quote(ref or 'HEAD', safe='/@')}"
         headers = {"Accept-Encoding": "identity"} | ({"If-None-Match": etag} if etag else {})
         unpacker = Unpacker(self._limits)
         try:
             async with (
                 self._slots,
-                self._requests.answer("GET", url, headers, times=self._archive_times) as response,
+                self._requests.answer("GET", url, headers, times=times) as response,
             ):
                 if response.status_code == httpx.codes.NOT_MODIFIED:
                     return None

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 
 from common.errors import AppError
 
-from skill_resolver.errors import SkillAmbiguousError, SkillNotFoundError
+from skill_resolver.errors import (
+    RepositoryNotFoundError,
+    SkillAmbiguousError,
+    SkillNotFoundError,
+    SourceUnavailableError,
+)
 from skill_resolver.model import attributes
 from skill_resolver.model.discovery import discover
 from skill_resolver.model.matching import Matcher
@@ -19,6 +24,9 @@ from skill_resolver.ports import Snapshot
 from skill_resolver.service.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
+
+Read = Callable[[Tree, SkillRef], None]
+"""Fetches what will be read of a tree."""
 
 _NOTE = (
     "The repository's attributes may have left out or rewritten files of this skill, and the"
@@ -40,13 +48,13 @@ class ExactFiles:
 
     async def of(self, ref: SkillRef, commit: str) -> Files:
         """For one skill: exact where an attribute concerns it, or hides it."""
-        snapshot = await self._snapshots.at(ref.repository, commit)
+        snapshot = await self._readable(ref, commit, _skill)
         is_altered = await asyncio.to_thread(_alters, snapshot, ref)
         return await self._exact(snapshot, ref, _skill) if is_altered else Files(snapshot.tree)
 
     async def for_list(self, ref: SkillRef, commit: str) -> Files:
         """For all skills: exact where an attribute may hide one."""
-        snapshot = await self._snapshots.at(ref.repository, commit)
+        snapshot = await self._readable(ref, commit, _list)
         is_altered = await asyncio.to_thread(_hides, snapshot)
         return await self._exact(snapshot, ref, _list) if is_altered else Files(snapshot.tree)
 
@@ -57,9 +65,22 @@ class ExactFiles:
         if not snapshot.is_exact:
             yield (await self._snapshots.exactly_at(ref.repository, commit)).tree
 
-    async def _exact(
-        self, snapshot: Snapshot, ref: SkillRef, read: Callable[[Tree, SkillRef], None]
-    ) -> Files:
+    async def _readable(self, ref: SkillRef, commit: str, read: Read) -> Snapshot:
+        """By git where the archive did not come; by the archive where git does not give all."""
+        try:
+            snapshot = await self._snapshots.at(ref.repository, commit)
+            if snapshot.is_exact:
+                await asyncio.to_thread(read, snapshot.tree, ref)
+        except (SkillNotFoundError, SkillAmbiguousError):
+            return snapshot
+        except (SourceUnavailableError, RepositoryNotFoundError) as exc:
+            try:
+                return await self._snapshots.archive_at(ref.repository, commit)
+            except AppError:
+                raise exc from None
+        return snapshot
+
+    async def _exact(self, snapshot: Snapshot, ref: SkillRef, read: Read) -> Files:
         """The committed files, if all that will be read can be had."""
         try:
             exact = await self._snapshots.exactly_at(ref.repository, snapshot.commit)

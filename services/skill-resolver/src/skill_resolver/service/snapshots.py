@@ -95,6 +95,12 @@ class Snapshots:
             (repository, commit, "tree"), lambda: self._fetch(repository, commit)
         )
 
+    async def archive_at(self, repository: str, commit: str) -> Snapshot:
+        """The archive after all, where git did not give the files; with patience."""
+        return await self._flights.join(
+            (repository, commit, "archive"), lambda: self._waited_for(repository, commit)
+        )
+
     async def exactly_at(self, repository: str, commit: str) -> Snapshot:
         """The same with the bytes that were committed, whatever attributes say of archives."""
         kept = self._find(repository, commit, is_exact=True)
@@ -169,6 +175,14 @@ class Snapshots:
         except (SourceSlowError, SkillUnreadableError):
             self._ask_git(repository, self._budget.head_ttl)
             return await self._survey(repository, commit)
+        return self._checked(repository, commit, snapshot)
+
+    async def _waited_for(self, repository: str, commit: str) -> Snapshot:
+        snapshot = await self._repositories.download(repository, commit, is_patient=True)
+        self._by_git_until.pop(repository, None)
+        return self._checked(repository, commit, snapshot)
+
+    def _checked(self, repository: str, commit: str, snapshot: Snapshot | None) -> Snapshot:
         if snapshot is None or snapshot.commit != commit:
             raise RepositoryNotFoundError(f"{repository} has no commit {commit[:12]} any more.")
         self._keep(repository, snapshot)
