@@ -18,7 +18,7 @@ class Settings(BaseSettings):
     github_web_url: str = "https://github.com"
     github_api_url: str = "https://api.github.com"
     github_token: SecretStr = SecretStr("")
-    archive_begins_within: timedelta = timedelta(seconds=4)
+    archive_begins_within: timedelta = timedelta(seconds=3)
     archive_timeout: timedelta = timedelta(seconds=25)
     """An archive that begins later or takes longer is left, and git is asked for single files."""
     git_timeout: timedelta = timedelta(seconds=30)
