@@ -45,6 +45,9 @@ _FETCHING = _READING | {
     "credential.helper": "",
     "fetch.negotiationAlgorithm": "noop",
     "http.followRedirects": "initial",
+    # A git whose service was killed ends by itself.
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "20",
     "protocol.http.allow": "always",
     "protocol.https.allow": "always",
     "protocol.version": "2",
