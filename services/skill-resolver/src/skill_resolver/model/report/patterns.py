@@ -24,12 +24,12 @@ STORES = (
     r"\.aws[/\\]credentials|\.kube[/\\]config|\.docker[/\\]config\.json|\.npmrc\b|\.pypirc\b"
     r"|wallet\.dat|\.(?:bash|zsh|python|psql|mysql)_history\b|\.config[/\\]solana[/\\]id\.json|\.config[/\\]gcloud[/\\]\w*credentials"
 )
-READS = r"(?:\b(?:cat|less|head|tail|base64|xxd|cp|scp|rsync|tar|zip|gzip|type|strings)\b|open\(|read_text|readFile)"
+READS = r"(?:\b(?:cat|less|grep|awk|sort|head|tail|base64|xxd|cp|scp|rsync|tar|zip|gzip|type|strings)\b|open\(|read_text|readFile)"
 SENDING = (
     r"(?:\bcurl\b.*(?:\s-[dFT]\b|--data|--upload-file|--form|@)|\bwget\b.*--post"
     r"|\bnc\b|\bncat\b|\b(?:dig|nslookup)\b.*\$"
     r"|requests\.(?:post|put)|httpx\.(?:post|put)|urlopen\(|sendall\(|axios\.(?:post|put)"
-    r"|fetch\(.*method.{1,4}P(?:OS|U)T)"
+    r"|fetch\(.*method.{1,4}P(?:OS|U)T|\.sendmail\(|\.storbinary\(|\bsftp\.put\()"
 )
 KEYS = r"(?:OPENAI|ANTHROPIC|OPENROUTER|AWS_SECRET|GITHUB|GH|HF|STRIPE|SLACK)\w*(?:KEY|TOKEN|SECRET)\w*"
 

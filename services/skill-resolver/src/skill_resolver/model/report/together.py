@@ -22,11 +22,17 @@ _SECRET_READS = {
 }
 _SENDERS = (
     *("curl", "wget", "nc ", "post(", "put(", "urlopen", "sendall", "fetch(", "dig ", "nslookup"),
+    *(".sendmail(", ".storbinary(", "sftp.put("),
 )
 _DOWNLOADS = ("curl", "wget", "iwr", "invoke-webrequest")
 _FETCHES = ("urlopen(", "requests.get(", "httpx.get(", "fetch(")
+_SHELLS = ("spawn(", "popen(", "exec(")
+_CONNECTS = re.compile(r"\.connect\(|createConnection\(|net\.Socket\(|TCPSocket|fsockopen\(")
+_SPAWNS = re.compile(
+    r"(?:spawn|Popen|exec\w*)\(\s*\[?\s*[\"'](?:/bin/(?:ba|da|z)?sh|cmd(?:\.exe)?|powershell)"
+)
 _DECODES = ("base64", "xxd", "openssl")
-NEEDLES = (*_SENDERS, *_DOWNLOADS, *_FETCHES, *_DECODES)
+NEEDLES = (*_SHELLS, *_SENDERS, *_DOWNLOADS, *_FETCHES, *_DECODES)
 _ELSEWHERE = re.compile(r"(?:googleapis|google|github|azure|microsoft|amazonaws)\.com")
 _SAVED = re.compile(
     r"\b(?:curl|wget|iwr|invoke-webrequest)\b.*?"
@@ -62,6 +68,7 @@ def correlated(text: Text, found: Iterable[Finding]) -> Iterator[Finding]:
     yield from _saved_and_run(text)
     yield from _fetched_and_run(text)
     yield from _decoded_and_run(text)
+    yield from _connected_shell(text)
 
 
 def _sent(text: Text, reads: list[Finding]) -> Iterator[Finding]:
@@ -122,6 +129,17 @@ def _decoded_and_run(text: Text) -> Iterator[Finding]:
         if any(runs.search(following) for following in after):
             number = text.line_of(at)
             yield Finding("encoded-command", Severity.CRITICAL, text.path, number, excerpt(line))
+
+
+def _connected_shell(text: Text) -> Iterator[Finding]:
+    """A shell is started in a program that connects to somewhere: their streams are joined."""
+    if text.is_document or not _CONNECTS.search(text.body):
+        return
+    for at, line in text.lines_with(_SHELLS, _MOST):
+        if _SPAWNS.search(line):
+            number = text.line_of(at)
+            yield Finding("reverse-shell", Severity.DANGER, text.path, number, excerpt(line))
+            return
 
 
 def _fetched_and_run(text: Text) -> Iterator[Finding]:

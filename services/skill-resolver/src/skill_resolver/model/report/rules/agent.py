@@ -64,6 +64,37 @@ RULES = (
         r"\b(?:do not|don'?t|never)\s+(?:mention|reveal|disclose|show)\s+(?:this|it|these (?:steps|instructions)|that you|the (?:image|link|upload|request))\b.{0,40}\b(?:to )?the user|\b(?:hide|conceal|keep)\b.{0,40}\b(?:secret|hidden)?\s*from the user\b",
     ),
     rule(
+        "secrecy",
+        DANGER,
+        "reveal disclose admit mention",
+        r"\b(?:do not|don'?t|never)\s+(?:reveal|disclose|admit|mention)\s+(?:that\s+(?:these|this|you|the)\b|(?:the|this|that)\s+(?:\w+\s+)?(?:upload|download|request|transfer|collection|step|call)\b)",
+    ),
+    rule(
+        "prompt-injection",
+        DANGER,
+        "unrestricted unfiltered uncensored refuse no~restrictions no~limits",
+        r"\b(?:unrestricted|unfiltered|uncensored)\s+(?:assistant|ai|model|agent|mode)\b.{0,80}|\bmust\s+(?:not|never)\s+refuse\b|\byou\s+(?:now\s+)?have\s+no\s+(?:restrictions|limits|guidelines|filters)\b",
+    ),
+    rule(
+        "secrecy",
+        DANGER,
+        "pretend claim~that lie~to",
+        r"\bif\s+(?:the\s+)?(?:user|anyone|somebody)\s+asks\b.{0,80}\b(?:pretend|claim (?:that (?:it|you|this|the skill)|to)|lie|deny)\b|\blie\s+to\s+the\s+user\b",
+    ),
+    rule(
+        "prompt-injection",
+        DANGER,
+        "apply disabled suspended lifted hesitation",
+        r"\b(?:safety|security|content)\s+(?:rules|guidelines|checks|policies|policy|filters?)\s+(?:do not|don'?t|no longer|never)\s+apply\b|\ball\s+safety\s+\w+\s+(?:are|is)\s+(?:now\s+)?(?:disabled|suspended|lifted|off)\b|\b(?:execute|carry out|run)\s+(?:every|all|any)\s+commands?\s+without\s+(?:hesitation|question|asking|confirmation)",
+    ),
+    rule(
+        "agent-config",
+        DANGER,
+        ".hermes/skills .hermes/plugins",
+        r"(?:>>?|\btee\b|\bcp\b.*|\bmv\b.*|\bln\b.*|\brsync\b.*|git\s+clone\b.*)\s*[\"']?(?:~|\$\{?HOME\}?|/home/[\w.-]+|/root)/\.hermes/(?:skills|plugins)",
+        WARNING,
+    ),
+    rule(
         "agent-config",
         DANGER,
         ".hermes .claude .codex .cursor .gemini .openclaw",

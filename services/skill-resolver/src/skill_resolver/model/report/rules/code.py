@@ -72,6 +72,13 @@ RULES = (
         DANGER,
     ),
     rule(
+        "reverse-shell",
+        CRITICAL,
+        "sockaddr_in inet_aton pf_inet net.socket socket( mkfifo",
+        r"(?:sockaddr_in|inet_aton|PF_INET|net\.Socket|Socket\().*(?:/bin/(?:ba|da|z)?sh\b|cmd\.exe|pty\.spawn)|\bmkfifo\b.*(?:/bin/)?(?:ba)?sh\b.*\|\s*(?:nc|ncat|telnet|openssl)\b|\|\s*telnet\b.*\|\s*(?:/bin/)?(?:ba)?sh\b",
+        DANGER,
+    ),
+    rule(
         "cryptominer",
         CRITICAL,
         "xmrig stratum+ minerd",

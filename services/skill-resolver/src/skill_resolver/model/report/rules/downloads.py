@@ -2,6 +2,9 @@
 
 # A pattern is one string, however long.
 
+# A pattern is one string, however long.
+# ruff: noqa: E501
+
 from skill_resolver.model.report.patterns import FETCH, SHELL
 from skill_resolver.model.report.rules.rule import DANGER, INFO, WARNING, rule
 
@@ -29,8 +32,8 @@ RULES = (
     rule(
         "remote-shell",
         DANGER,
-        "exec( eval(",
-        r"\b(?:exec|eval)\(\s*(?:requests\.get|urllib\.request\.urlopen|urlopen|httpx\.get|await\s+\(?await\s+fetch)\(",
+        "exec( eval( pickle.load marshal.load dill.load joblib.load",
+        r"\b(?:exec|eval)\(.{0,60}(?:\burlopen|requests\.\w+|httpx\.\w+|\bfetch)\(|\b(?:pickle|marshal|dill|joblib|cloudpickle)\.loads?\(.{0,60}(?:\burlopen|requests\.\w+|httpx\.\w+)\(",
     ),
     rule(
         "password-archive",
@@ -62,6 +65,68 @@ RULES = (
         DANGER,
         'install"',
         r"\"(?:pre|post)?install\"\s*:\s*\".*(?:\bnode\s+-e|\bcurl\b|\bwget\b|\b(?:ba)?sh\s+-c|powershell|\beval\b)",
+    ),
+    rule(
+        "package-source",
+        DANGER,
+        "install~ npm~i pnpm~add yarn~add",
+        r"\b(?:npm\s+(?:i|install)|pnpm\s+(?:add|install)|yarn\s+(?:global\s+)?add|pip3?\s+install|uv\s+(?:pip\s+install|add|tool\s+install)|gem\s+install|cargo\s+install)\b[^|;&`]*\s(?:git\+)?https?://(?!(?:\S+@)?(?:www\.)?(?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org|huggingface\.co|files\.pythonhosted\.org|registry\.npmjs\.org|download\.pytorch\.org|storage\.googleapis\.com|pkg\.pr\.new|raw\.githubusercontent\.com|data\.pyg\.org))(?!\S*(?:/simple|/whl))",
+    ),
+    rule(
+        "download-run",
+        DANGER,
+        "certutil mshta bitsadmin regsvr32 rundll32",
+        r"\bcertutil\b.*-urlcache|\bmshta\s+[\"']?(?:https?|javascript|vbscript):|\bbitsadmin\b.*/transfer|\bregsvr32\b.*https?:|\brundll32\b.*(?:javascript:|https?:)",
+        WARNING,
+    ),
+    rule(
+        "download-run",
+        DANGER,
+        "/bin/",
+        rf"{FETCH}.*(?:-o|-O|>|--output)\s*[\"']?(?:~|\$\{{?HOME\}}?|/usr|/opt)?\S*/bin/(?:git|sudo|ssh|ls|cat|python3?|node|npm|npx|curl|bash|sh|claude|hermes)\b",
+    ),
+    rule(
+        "remote-shell",
+        DANGER,
+        "uri.open open-uri file_get_contents( include( require( new~function( .then(eval import(",
+        r"\beval\W{1,3}.{0,40}(?:URI\.open|file_get_contents|\bopen)\W{1,3}\s*[\"']https?:|\b(?:include|require)(?:_once)?\s*\(?\s*[\"']https?:|\bfetch\(.*(?:new\s+Function\(|\beval\b)|(?<!//)\bimport\(\s*[\"']https?://(?!(?:\w+\.)*(?:esm\.sh|jsdelivr\.net|unpkg\.com|skypack\.dev|deno\.land|jsr\.io|cdnjs\.cloudflare\.com|googleapis\.com|gstatic\.com))",
+    ),
+    rule(
+        "remote-shell",
+        DANGER,
+        "deno~run deno~install bun~run",
+        r"\b(?:deno\s+(?:run|install)|bun\s+run)\b[^|;&]*\shttps?://(?!(?:\w+\.)*(?:deno\.land|jsr\.io|esm\.sh))",
+    ),
+    rule(
+        "package-source",
+        DANGER,
+        "config~set~registry index-url~http config~set~proxy",
+        rf"\b(?:npm|pnpm|yarn)\s+config\s+set\s+(?:registry|(?:https?-)?proxy)\s+http://(?!{_LOCAL})|\bpip3?\s+config\s+set\s+\S*index-url\s+http://(?!{_LOCAL})",
+        WARNING,
+    ),
+    rule(
+        "remote-instructions",
+        DANGER,
+        "whatever~it whatever~they exactly~what everything~it anything~it",
+        r"\b(?:execute|follow|do|run|obey|apply)\s+(?:whatever|everything|anything|exactly what)\s+(?:it|they|the (?:page|file|answer|response|server))\s+(?:say|contain|tell|return)",
+    ),
+    rule(
+        "remote-instructions",
+        DANGER,
+        "http://",
+        r"\b(?:fetch|download|read|load|get|retrieve)\b.{0,60}http://\S+.{0,80}\b(?:follow|execute|obey|carry out)\b",
+    ),
+    rule(
+        "remote-instructions",
+        DANGER,
+        "every~conversation each~conversation every~session each~session every~message each~message",
+        r"\b(?:every|each)\s+(?:conversation|session|message)\b.{0,60}\b(?:fetch|download|load|get|retrieve)\b.{0,60}https?://|\b(?:fetch|download|load|retrieve)\b.{0,60}https?://\S+.{0,80}\b(?:every|each)\s+(?:conversation|session|message)\b",
+    ),
+    rule(
+        "remote-instructions",
+        WARNING,
+        "https://",
+        r"\b(?:fetch|download|load|retrieve)\b.{0,60}https://\S+.{0,80}\b(?:follow|execute|obey|carry out)\b.{0,30}\b(?:instructions?|steps|rules|commands)\b",
     ),
     rule(
         "paste-site",

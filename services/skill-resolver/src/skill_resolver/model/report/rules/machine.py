@@ -19,6 +19,35 @@ RULES = (
         r"\bmkfs(?:\.\w+)?\s+(?:-\S+\s+)*/dev/|\bdd\b.*\bof=/dev/(?:sd|nvme|hd|vd|disk)|\bshred\b.*/dev/",
         WARNING,
     ),
+    rule(
+        "destructive",
+        DANGER,
+        "chmod~ chown~ >~/dev/ >/dev/ -delete shred",
+        r"\bch(?:mod|own)\s+(?:-\w+\s+)*-\w*R\w*\s+\S+\s+/(?:\s|$|;|&|etc\b|usr\b|var\b|home\b)|>\s*/dev/(?:sd|nvme|hd|vd|disk)\w*|\bfind\s+(?:~|/|\$\{?HOME\}?)\S*\s.*-exec\s+(?:openssl|gpg|shred)\b",
+        WARNING,
+    ),
+    rule("destructive", DANGER, "os.fork(", r"\bwhile\s+(?:True|1)\s*:\s*os\.fork\(\)", WARNING),
+    rule(
+        "covers-tracks",
+        DANGER,
+        "history~-c histfile _history .hermes/logs",
+        r"\bhistory\s+-c\b|\bunset\s+HISTFILE\b|\bHISTFILE=/dev/null|\brm\s+(?:-\w+\s+)*\S*(?:\.(?:bash|zsh)_history|\.hermes/logs)",
+        WARNING,
+    ),
+    rule(
+        "traffic-diverted",
+        DANGER,
+        "_proxy= /etc/hosts insteadof",
+        r"\b(?:HTTPS?|ALL)_PROXY=[\"']?(?:https?|socks5h?)://(?!10\.|127\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.)\d{1,3}(?:\.\d{1,3}){3}|(?!.*\b(?:127\.|10\.|192\.168\.|::1))\b\d{1,3}(?:\.\d{1,3}){3}\s+[\w.-]+.*(?:>>|\btee\b).*/etc/hosts|\burl\.[\"'\\]*https?://(?!(?:\S+@)?(?:github|gitlab|bitbucket)\.\w+)\S+insteadOf",
+        WARNING,
+    ),
+    rule(
+        "privilege",
+        DANGER,
+        "/etc/passwd /etc/shadow",
+        r"(?:>>?|\btee\b(?:\s+-a)?)\s*/etc/(?:passwd|shadow)\b",
+        WARNING,
+    ),
     rule("destructive", DANGER, ":(){", r":\(\)\s*\{\s*:\s*\|\s*:\s*&\s*\}", WARNING),
     rule(
         "ssh-access",
@@ -52,7 +81,6 @@ RULES = (
         DANGER,
         "ld_preload ld.so.preload dyld_insert",
         r"\bexport\s+(?:LD_PRELOAD|DYLD_INSERT_LIBRARIES)=\S|>>?\s*/etc/ld\.so\.preload",
-        WARNING,
     ),
     rule(
         "loader",
@@ -84,9 +112,22 @@ RULES = (
     ),
     rule(
         "container-escape",
+        DANGER,
+        "-v~/: --volume~/: chroot~/host",
+        r"\b(?:docker|podman)\s+run\b.*(?:-v|--volume)[\s=]+/:/|\bchroot\s+/host\b",
+        WARNING,
+    ),
+    rule(
+        "ssh-access",
+        DANGER,
+        "authorized_keys",
+        r"ssh-(?:ed25519|rsa|dss)\s+AAAA.*authorized_keys|authorized_keys.*ssh-(?:ed25519|rsa|dss)\s+AAAA",
+    ),
+    rule(
+        "container-escape",
         WARNING,
         "--privileged docker.sock nsenter",
-        r"docker\s+run\b.*(?:--privileged|-v\s+/:/)|/var/run/docker\.sock|\bnsenter\b.*(?:-t|--target)\s+1\b",
+        r"docker\s+run\b.*--privileged|/var/run/docker\.sock|\bnsenter\b.*(?:-t|--target)\s+1\b",
         WARNING,
     ),
 )
