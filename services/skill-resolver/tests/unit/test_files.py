@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 from common.errors import AppError
-from skill_resolver.errors import SkillUnreadableError, SourceSlowError
+from skill_resolver.errors import (
+    RepositoryNotFoundError,
+    SkillNotFoundError,
+    SkillUnreadableError,
+    SourceSlowError,
+)
 from skill_resolver.model.tree import Tree
 
 MakeTree = Callable[..., Tree]
@@ -83,6 +88,13 @@ class TestWithoutArchive:
         assert (await world.resolver.resolve("acme/tools/pdf")).name == "pdf"
         assert (await world.resolver.resolve("acme/tools/docx")).name == "docx"
         assert (world.github.asked, world.github.patient) == (2, 1)
+
+    async def test_a_commit_that_is_gone_is_not_found(self, world: World) -> None:
+        await world.resolver.resolve("acme/tools/pdf")
+        world.github.by_ref = {("acme/tools", "other"): (commit(9), Tree({}, lambda _: b""))}
+
+        with pytest.raises((SkillNotFoundError, RepositoryNotFoundError)):
+            await world.another().resolve("acme/tools/docx")
 
     async def test_after_a_minute_the_archive_is_asked_for_again(self, world: World) -> None:
         world.github.broken = SourceSlowError("does not begin")

@@ -31,6 +31,7 @@ class TestAccepted:
             ("  acme/tools/  ", named()),
             ("`acme/tools/pdf`", named("pdf")),
             ("<https://skills.sh/acme/tools/pdf>", named("pdf")),
+            ("[PDF tools](https://skills.sh/acme/tools/pdf)", named("pdf")),
             ("acme/tools/pdf", named("pdf")),
             ("acme/tools/office/pdf", named("office/pdf")),
             ("acme/tools/Name With Spaces", named("Name With Spaces")),

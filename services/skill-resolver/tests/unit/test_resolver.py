@@ -251,6 +251,13 @@ class TestAnswer:
         assert world.known.reports[skill.digest][0] == RULES_VERSION
         assert world.github.asked == 1
 
+    async def test_a_lost_bundle_under_other_rules_is_made_again(self, world: World) -> None:
+        skill = await world.resolver.resolve("acme/tools/pdf")
+        world.known.reports, world.bundles.by_digest = {}, {}
+
+        assert await world.another().skill(skill.digest)
+        assert skill.digest in world.bundles.by_digest
+
     async def test_files_are_read_from_the_bundle(self, world: World) -> None:
         skill = await world.resolver.resolve("acme/tools/pdf")
 

@@ -3,6 +3,7 @@ repository's attributes make the archive another thing.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -70,9 +71,7 @@ class ExactFiles:
         try:
             snapshot = await self._snapshots.at(ref.repository, commit)
             if snapshot.is_exact:
-                await asyncio.to_thread(read, snapshot.tree, ref)
-        except (SkillNotFoundError, SkillAmbiguousError):
-            return snapshot
+                await asyncio.to_thread(_attempt, read, snapshot.tree, ref)
         except (SourceUnavailableError, RepositoryNotFoundError) as exc:
             try:
                 return await self._snapshots.archive_at(ref.repository, commit)
@@ -84,13 +83,17 @@ class ExactFiles:
         """The committed files, if all that will be read can be had."""
         try:
             exact = await self._snapshots.exactly_at(ref.repository, snapshot.commit)
-            await asyncio.to_thread(read, exact.tree, ref)
-        except (SkillNotFoundError, SkillAmbiguousError):
-            return Files(exact.tree)
+            await asyncio.to_thread(_attempt, read, exact.tree, ref)
         except AppError as exc:
             logger.warning("exact files of %s not fetched: %s", ref.repository, exc.detail)
             return Files(snapshot.tree, (_NOTE,))
         return Files(exact.tree)
+
+
+def _attempt(read: Read, tree: Tree, ref: SkillRef) -> None:
+    """What is not found or not certain is no failure to read: whoever looks for it tells."""
+    with contextlib.suppress(SkillNotFoundError, SkillAmbiguousError):
+        read(tree, ref)
 
 
 def _skill(tree: Tree, ref: SkillRef) -> None:

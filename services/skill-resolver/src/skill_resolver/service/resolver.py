@@ -86,10 +86,7 @@ class Resolver:
         return await self._told(skill, text.strip())
 
     async def skill(self, digest: str) -> ResolvedSkill:
-        skill = await self._known.by_digest(digest)
-        if skill is None:
-            msg = "No skill with this digest was resolved here."
-            raise SkillNotFoundError(msg)
+        skill = await self._by_digest(digest)
         return await self._told(skill, skill.ref)
 
     async def list_repository(self, owner: str, repo: str, ref: str | None) -> RepositorySkills:
@@ -136,7 +133,16 @@ class Resolver:
 
     async def _bundle(self, digest: str) -> bytes:
         content = await self._bundles.get(digest)
-        return content if content is not None else await self._rebuilt(await self.skill(digest))
+        if content is not None:
+            return content
+        return await self._rebuilt(await self._by_digest(digest))
+
+    async def _by_digest(self, digest: str) -> ResolvedSkill:
+        skill = await self._known.by_digest(digest)
+        if skill is None:
+            msg = "No skill with this digest was resolved here."
+            raise SkillNotFoundError(msg)
+        return skill
 
     async def _rebuilt(self, skill: ResolvedSkill) -> bytes:
         """The same bytes again, by whichever way they came the first time."""

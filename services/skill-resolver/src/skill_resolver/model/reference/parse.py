@@ -25,6 +25,7 @@ from skill_resolver.model.words import words
 MAX_LENGTH = 2000
 _MAX_CANDIDATES = 10
 _WRAPPERS = {"<": ">", '"': '"', "'": "'", "`": "`"}
+_LINK = re.compile(r"\[[^\]\n]*\]\((\S+)\)")
 _CONTINUED = re.compile(r"\\\r?\n[ \t]*")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCP = re.compile(r"git@([^:/@\s]+):(.+)")
@@ -70,6 +71,8 @@ def _within(ref: SkillRef, skill: str) -> SkillRef:
 
 def _clean(text: str) -> str:
     text = _CONTINUED.sub(" ", text).strip()
+    if link := _LINK.fullmatch(text):
+        text = link[1]
     while len(text) > 1 and _WRAPPERS.get(text[0]) == text[-1]:
         text = text[1:-1].strip()
     if not text:
