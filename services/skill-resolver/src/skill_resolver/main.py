@@ -18,10 +18,12 @@ from skill_resolver.adapters.archive import ArchiveLimits
 from skill_resolver.adapters.bundles import ObjectBundles
 from skill_resolver.adapters.git import Git
 from skill_resolver.adapters.github import GitHub
+from skill_resolver.adapters.gitroots import GitRoots, OpenPlaces
 from skill_resolver.adapters.http import GitHubHosts, Requests, Times
 from skill_resolver.adapters.local import LocalDirectories
 from skill_resolver.adapters.mongo import INDEXES, RESOLUTIONS, MongoResolutions
 from skill_resolver.adapters.policy import PolicyFile
+from skill_resolver.adapters.sparse import SparseLimits
 from skill_resolver.endpoints import serve
 from skill_resolver.model.selection import Limits
 from skill_resolver.reconcilers import ForgetUnused
@@ -70,17 +72,34 @@ def build(
     policy: PolicyFile,
 ) -> Resolver:
     budget = SnapshotBudget(disk_bytes=settings.snapshot_disk_bytes)
-    local = LocalDirectories(
-        settings.local_roots, settings.local_base, file_bytes=settings.max_skill_bytes
-    )
     rules = Rules(
         own_hosts=frozenset(host.lower() for host in settings.own_hosts),
         policy=policy,
         limits=Limits(files=settings.max_skill_files, total_bytes=settings.max_skill_bytes),
     )
-    github = _github(settings, client)
-    return Resolver(
-        Snapshots(github, known, utc_now, budget), local, known, bundles, rules, utc_now
+    snapshots = Snapshots(_github(settings, client), known, utc_now, budget)
+    return Resolver(snapshots, _places(settings), known, bundles, rules, utc_now)
+
+
+def _git(settings: Settings, token: str = "") -> Git:
+    return Git(
+        environment_of_git(),
+        timeout=settings.git_timeout,
+        file_bytes=settings.max_archive_bytes,
+        token=token,
+    )
+
+
+def _places(settings: Settings) -> OpenPlaces:
+    """What the operator opened: directories of this machine, and addresses of git servers, which
+    never see the token for GitHub.
+    """
+    addresses = [root for root in settings.local_roots if "://" in root]
+    directories = [root for root in settings.local_roots if "://" not in root]
+    most = settings.max_skill_bytes
+    return OpenPlaces(
+        LocalDirectories(directories, settings.local_base, file_bytes=most),
+        GitRoots(addresses, _git(settings), SparseLimits(file_bytes=most)),
     )
 
 
@@ -91,12 +110,7 @@ def _github(settings: Settings, client: httpx.AsyncClient) -> GitHub:
         web=settings.github_web_url,
         api=settings.github_api_url,
     )
-    git = Git(
-        environment_of_git(),
-        timeout=settings.git_timeout,
-        file_bytes=settings.max_archive_bytes,
-        token=token,
-    )
+    git = _git(settings, token)
     limits = ArchiveLimits(
         packed_bytes=settings.max_archive_bytes, file_bytes=settings.max_skill_bytes
     )

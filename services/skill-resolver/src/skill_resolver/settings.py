@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     git_timeout: timedelta = timedelta(seconds=30)
 
     local_roots: Words = ()
-    """Directories whose skills may be tried; `label=path` or a path, separated by commas."""
+    """Directories and addresses of git servers whose skills may be tried: `label=path`, a path,
+    `label=https://...` or an address, separated by commas.
+    """
     local_base: Path = Path()
     own_hosts: Words = ("127.0.0.1:8000", "localhost:8000")
     """Hosts (with their port) of this platform's pages, whose paths are read like those of

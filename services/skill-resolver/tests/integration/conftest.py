@@ -44,6 +44,7 @@ class SmallGitHub:
     follows_renames: bool = True
     slow: bool = False
     silent: bool = False
+    is_down: bool = False
     refs: dict[str, dict[str, str]] = field(default_factory=dict)
     short_commits: dict[str, str] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
@@ -69,7 +70,7 @@ class SmallGitHub:
         tree = self.git(bare, "write-tree")
         commit = self.git(bare, "commit-tree", tree, "-m", "all")
         self.git(bare, "update-ref", "refs/heads/main", commit)
-        self.git(bare, "tag", "-a", "v1", "-m", "one", commit)
+        self.git(bare, "tag", "--force", "-a", "v1", "-m", "one", commit)
         return commit
 
     def archive(self, name: str) -> bytes:
@@ -120,6 +121,8 @@ class SmallGitHub:
 
     async def advertise(self, request: web.Request) -> web.StreamResponse:
         self._note(request, "advertised")
+        if self.is_down:
+            return web.Response(status=502)
         name = self._name(request)
         if target := self.renamed.get(name):
             location = f"{self.url}/web/{target}.git/info/refs?service=git-upload-pack"

@@ -7,6 +7,7 @@ runs, and no object is fetched that was not asked for.
 import base64
 import logging
 import re
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -94,6 +95,17 @@ class Git:
         self._fetching.stop()
         self._reading.stop()
 
+    def head(self, url: str) -> str:
+        """The commit of the default branch."""
+        with tempfile.TemporaryDirectory() as directory:
+            words = ["ls-remote", "--quiet", url, "HEAD"]
+            output = self._checked(self._fetching, Path(directory), words, b"", 65536)
+        commit = output.decode("ascii", "replace").partition("\t")[0]
+        if not re.fullmatch(r"[0-9a-f]{40}", commit):
+            msg = "The repository is empty."
+            raise RepositoryNotFoundError(msg)
+        return commit
+
     def fetch_commit(self, directory: Path, url: str, commit: str) -> None:
         """A commit and its trees, without any content, into a new repository in `directory`."""
         self._read(directory, ["init", "--quiet", "--bare", "--template=", "."])
@@ -164,10 +176,10 @@ class Git:
 
     def _refuse(self, finished: Finished) -> NoReturn:
         if finished.is_late:
-            msg = "GitHub does not answer."
+            msg = "The source of the repository does not answer."
             raise SourceUnavailableError(msg)
         if _LIMITED.search(finished.complaint):
-            msg = "GitHub asks us to wait."
+            msg = "The source of the repository asks us to wait."
             raise SourceRateLimitedError(msg, retry_at=self._clock() + _RETRY)
         if _TOO_LARGE.search(finished.complaint):
             msg = "The repository is too large to be read."
@@ -176,7 +188,7 @@ class Git:
             msg = "There is no such public repository, or not that commit in it."
             raise RepositoryNotFoundError(msg)
         logger.warning("git failed: %s", finished.complaint[:500])
-        msg = "GitHub does not give the repository."
+        msg = "The source does not give the repository."
         raise SourceUnavailableError(msg)
 
 
