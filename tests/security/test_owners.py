@@ -131,7 +131,7 @@ PAGE_ROUTES = [
     for module in PAGES
     for route in module.router.routes
     if isinstance(route, APIRoute) and any(f"{{{word}}}" in route.path for word in OBJECTS)
-    for method in sorted(route.methods)
+    for method in sorted(route.methods or ())
 ]
 
 

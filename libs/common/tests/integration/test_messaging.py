@@ -12,6 +12,7 @@ from common.contracts.events import (
     OwnerErased,
     SessionChanged,
 )
+from common.contracts.sandbox import TRANSFER_BUCKET
 from common.contracts.skills import BUNDLE_BUCKET
 from common.ids import new_id
 from common.messaging.events import EventPublisher, consume, ensure_consumer, hear
@@ -147,7 +148,7 @@ class TestObjects:
         assert await bucket.get("gone") is None
 
     async def test_what_is_old_is_listed(self, nats_connection: Client) -> None:
-        bucket = ObjectBucket(nats_connection.jetstream(), BUNDLE_BUCKET)
+        bucket = ObjectBucket(nats_connection.jetstream(), TRANSFER_BUCKET)
         assert await bucket.names_before(datetime.now(UTC)) == []
         for name in ("a", "b", "gone"):
             await bucket.put(name, b"x")

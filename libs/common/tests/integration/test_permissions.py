@@ -367,6 +367,7 @@ class TestEnough:
         for writer in writers:
             objects = ObjectBucket(writer.connection.jetstream(), bucket)
             await objects.put(name, content)
+            assert name in await objects.names_before(datetime.now(UTC) + timedelta(hours=1))
             for reader in readers:
                 seen = await ObjectBucket(reader.connection.jetstream(), bucket).get(name)
                 assert seen == content

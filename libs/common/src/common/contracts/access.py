@@ -49,6 +49,7 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     sandbox.CANCEL_LAUNCH: ("gateway",),
     sandbox.GET_LAUNCH_ENTRIES: ("gateway",),
     sandbox.GET_RECEIPT: ("gateway",),
+    sandbox.GET_RECEIPT_KEY: ("gateway",),
     sandbox.GET_SANDBOX: ("gateway",),
     sandbox.HEARTBEAT: ("gateway",),
     sandbox.STOP_SANDBOX: ("gateway",),
