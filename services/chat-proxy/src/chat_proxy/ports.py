@@ -20,6 +20,14 @@ from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
+from chat_proxy.model.usage import (
+    CallFailure,
+    Origin,
+    SessionUsage,
+    Spent,
+    Tokens,
+    TurnUsage,
+)
 
 
 class Sessions(Protocol):
@@ -144,6 +152,46 @@ class Approvals(Protocol):
     async def with_scope(
         self, owner_id: str, session_id: str, skill_digest: str
     ) -> list[Approval]: ...
+
+
+class CallLog(Protocol):
+    """Where the relay writes each call of a model."""
+
+    async def origin(self, owner_id: str, session_id: str | None) -> Origin:
+        """The turn of the session that runs now; without a session the owner's, if only one
+        runs.
+        """
+        ...
+
+    async def add(
+        self, origin: Origin, provider: str, model: str, tokens: Tokens, at: datetime
+    ) -> None: ...
+
+    async def fail(
+        self, origin: Origin, failure: CallFailure, model: str, at: datetime
+    ) -> None: ...
+
+
+class Usage(Protocol):
+    """What the relay wrote, summed; days are in UTC."""
+
+    async def total(self, owner_id: str, day: str) -> int: ...
+
+    async def of_turn(self, turn_id: str) -> TurnUsage: ...
+
+    async def by_day(self, owner_id: str, *, since: str) -> list[tuple[str, Spent]]:
+        """Newest first; days without a call are left out."""
+        ...
+
+    async def by_session(self, owner_id: str, *, since: str, limit: int) -> list[SessionUsage]:
+        """Those used last first."""
+        ...
+
+    async def cap(self, owner_id: str) -> int | None:
+        """The tokens a day that the owner set for themselves."""
+        ...
+
+    async def set_cap(self, owner_id: str, daily_tokens: int | None, at: datetime) -> None: ...
 
 
 class Sandboxes(Protocol):

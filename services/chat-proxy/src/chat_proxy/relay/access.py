@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from common.contracts.keys import OwnerSettings
 from common.contracts.sandbox import RelayGrant
@@ -36,6 +37,13 @@ class Target:
     is_ours: bool = False
     key: SecretStr | None = field(default=None, repr=False)
 
+    @property
+    def title(self) -> str:
+        """What to call it in a sentence; an endpoint of the owner's own by its host."""
+        if self.provider.base_url is not None or self.is_ours:
+            return self.provider.title
+        return f"The endpoint at {urlsplit(self.base_url).netloc.rpartition('@')[2]}"
+
     def headers(self) -> Mapping[str, str]:
         if self.key is None:
             return {}
@@ -63,9 +71,20 @@ class Access:
         self._grants = Cache[str, RelayGrant](GRANT_S)
         self._keys = Cache[tuple[str, str], SecretStr](KEY_S)
 
-    async def target(self, token: str) -> Target:
+    async def grant(self, token: str, *, fresh: bool = False) -> RelayGrant:
+        """Whose token it is. Raises RefusedError."""
+        sha256 = hashlib.sha256(token.encode()).hexdigest()
+        if fresh:
+            self._grants.drop(lambda key, _: key == sha256)
+        try:
+            return await self._grants.get(sha256, lambda: self._directory.grant(sha256))
+        except (NotFoundError, UnauthenticatedError, ForbiddenError) as exc:
+            raise no_token() from exc
+        except AppError as exc:
+            raise platform_unavailable(exc) from exc
+
+    async def target(self, grant: RelayGrant) -> Target:
         """Raises RefusedError."""
-        grant = await self._grant(token)
         try:
             settings = await self._directory.settings(grant.owner_id)
             provider = PROVIDERS[settings.provider]
@@ -88,15 +107,6 @@ class Access:
 
     def forget_keys(self, owner_id: str) -> None:
         self._keys.drop(lambda key, _: key[0] == owner_id)
-
-    async def _grant(self, token: str) -> RelayGrant:
-        sha256 = hashlib.sha256(token.encode()).hexdigest()
-        try:
-            return await self._grants.get(sha256, lambda: self._directory.grant(sha256))
-        except (NotFoundError, UnauthenticatedError, ForbiddenError) as exc:
-            raise no_token() from exc
-        except AppError as exc:
-            raise platform_unavailable(exc) from exc
 
     def _base_url(self, provider: Provider, settings: OwnerSettings) -> str:
         theirs = provider.base_url or settings.base_url

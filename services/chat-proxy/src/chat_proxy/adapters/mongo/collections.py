@@ -14,6 +14,8 @@ SESSIONS = "chat_sessions"
 MESSAGES = "chat_messages"
 TURNS = "turns"
 APPROVALS = "approvals"
+USAGE = "usage"
+CAPS = "usage_caps"
 ARCHIVE = "events"
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
@@ -52,6 +54,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("owner_id", ASCENDING), ("choice", ASCENDING), ("state", ASCENDING)]),
         IndexModel([("session_id", ASCENDING)]),
         OUTBOX_INDEX,
+    ),
+    USAGE: (
+        IndexModel([("owner_id", ASCENDING), ("day", ASCENDING)]),
+        IndexModel([("turn_id", ASCENDING)]),
     ),
     ARCHIVE: ARCHIVE_INDEXES,
 }
