@@ -10,6 +10,7 @@ from chat_proxy.model.approval import SCOPES, Approval
 from chat_proxy.model.journal import Answer, Entry, Segment
 from chat_proxy.model.session import ChatSession, SessionState
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
+from chat_proxy.model.usage import SessionUsage, Spent, TurnUsage
 from chat_proxy.service.writer import JournalWriter
 from common.contracts.chat import ApprovalState
 from common.contracts.events import OutgoingEvent
@@ -48,6 +49,13 @@ class FakeSessions:
     async def list(self, owner_id: str, *, words: Sequence[str], limit: int) -> list[ChatSession]:
         found = [one for one in self.by_id.values() if one.owner_id == owner_id]
         return found[:limit]
+
+    async def titles(self, owner_id: str, session_ids: Sequence[str]) -> dict[str, str]:
+        return {
+            one.id: one.title
+            for one in self.by_id.values()
+            if one.id in session_ids and one.owner_id == owner_id
+        }
 
     async def rename(self, session: ChatSession) -> ChatSession:
         self.by_id[session.id] = session
@@ -108,6 +116,10 @@ class FakeTurns:
         if turn is None or (turn.owner_id, turn.session_id) != (owner_id, session_id):
             raise NotFoundError("no such turn", code=ErrorCode.TURN_NOT_FOUND)
         return turn
+
+    async def with_key(self, session_id: str, idempotency_key: str) -> Turn | None:
+        made = self.keys.get(idempotency_key)
+        return None if made is None else self.by_id[made]
 
     async def active(self, session_id: str) -> Turn | None:
         running = (one for one in self.by_id.values() if one.session_id == session_id)
@@ -234,11 +246,42 @@ class FakeApprovals:
 
 
 @dataclass
+class FakeUsage:
+    """What a test says was spent."""
+
+    turns: dict[str, TurnUsage] = field(default_factory=dict)
+    days: dict[str, Spent] = field(default_factory=dict)
+    sessions: list[SessionUsage] = field(default_factory=list)
+    caps: dict[str, int] = field(default_factory=dict)
+
+    async def total(self, owner_id: str, day: str) -> int:
+        return self.days.get(day, Spent()).total
+
+    async def of_turn(self, turn_id: str) -> TurnUsage:
+        return self.turns.get(turn_id, TurnUsage())
+
+    async def by_day(self, owner_id: str, *, since: str) -> list[tuple[str, Spent]]:
+        return sorted(((d, s) for d, s in self.days.items() if d >= since), reverse=True)
+
+    async def by_session(self, owner_id: str, *, since: str, limit: int) -> list[SessionUsage]:
+        return self.sessions[:limit]
+
+    async def cap(self, owner_id: str) -> int | None:
+        return self.caps.get(owner_id)
+
+    async def set_cap(self, owner_id: str, daily_tokens: int | None, at: datetime) -> None:
+        self.caps.pop(owner_id, None)
+        if daily_tokens is not None:
+            self.caps[owner_id] = daily_tokens
+
+
+@dataclass
 class Stores:
     sessions: FakeSessions = field(default_factory=FakeSessions)
     turns: FakeTurns = field(default_factory=FakeTurns)
     answers: FakeAnswers = field(default_factory=FakeAnswers)
     approvals: FakeApprovals = field(default_factory=FakeApprovals)
+    usage: FakeUsage = field(default_factory=FakeUsage)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from common.messaging.rpc import RpcServer
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.spending import Spending
 from chat_proxy.service.turns import TurnService
 
 
@@ -54,6 +55,17 @@ async def serve_turns(server: RpcServer, turns: TurnService, *, me: str) -> None
     await server.serve(contract.GET_TURN, get_turn)
     await server.serve(contract.STOP_TURN, turns.stop)
     await server.serve(contract.STOP_TURN, turns.stop_here, target=me)
+
+
+async def serve_usage(server: RpcServer, spending: Spending) -> None:
+    async def get_usage(request: contract.GetUsage) -> contract.UsageReport:
+        return await spending.report(request.owner_id, days=request.days)
+
+    async def set_cap(request: contract.SetCap) -> contract.TokenCap:
+        return await spending.set_cap(request.owner_id, request.daily_tokens)
+
+    await server.serve(contract.GET_USAGE, get_usage)
+    await server.serve(contract.SET_CAP, set_cap)
 
 
 async def serve_journal(

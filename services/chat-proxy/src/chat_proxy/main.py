@@ -21,10 +21,11 @@ from chat_proxy.adapters.mongo.answers import MongoAnswers
 from chat_proxy.adapters.mongo.approvals import MongoApprovals
 from chat_proxy.adapters.mongo.sessions import MongoSessions
 from chat_proxy.adapters.mongo.turns import MongoTurns
+from chat_proxy.adapters.mongo.usage import MongoUsage
 from chat_proxy.adapters.replicas import RpcReplicas
 from chat_proxy.adapters.sandboxes import RpcSandboxes
 from chat_proxy.adapters.skills import RpcSkills
-from chat_proxy.endpoints import serve_journal, serve_sessions, serve_turns
+from chat_proxy.endpoints import serve_journal, serve_sessions, serve_turns, serve_usage
 from chat_proxy.ports import Agents
 from chat_proxy.reconcilers import PurgeReconciler, TakeoverReconciler
 from chat_proxy.service.approvals import ApprovalService
@@ -32,6 +33,7 @@ from chat_proxy.service.attaching import AttachService
 from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.spending import Spending
 from chat_proxy.service.takeover import Takeover
 from chat_proxy.service.turns import TurnService
 from chat_proxy.settings import Settings
@@ -84,6 +86,7 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
         turns=MongoTurns(database),
         answers=MongoAnswers(database),
         approvals=MongoApprovals(database),
+        usage=MongoUsage(database),
         sandboxes=RpcSandboxes(rpc),
         skills=RpcSkills(rpc),
         agents=agents,
@@ -96,6 +99,7 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
             reattach=settings.reattach,
             silence=settings.silence,
             turns_per_owner=settings.turns_per_owner,
+            daily_tokens=settings.daily_tokens,
             answer_chars=settings.answer_chars,
         ),
     )
@@ -104,8 +108,10 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
 async def serve(connections: Backbone, outside: Outside, runners: Runners) -> None:
     """Answer every RPC of this service."""
     server = connections.server
-    turns = TurnService(outside, runners)
+    spending = Spending(outside)
+    turns = TurnService(outside, runners, spending)
     await serve_sessions(server, SessionService(outside, turns))
+    await serve_usage(server, spending)
     await serve_turns(server, turns, me=outside.me)
     await serve_journal(
         server, AttachService(outside, runners), ApprovalService(outside, runners), me=outside.me

@@ -1,6 +1,6 @@
 """What the use cases need of the outside."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -49,6 +49,10 @@ class Sessions(Protocol):
         self, owner_id: str, *, words: Sequence[str], limit: int
     ) -> list[ChatSession]: ...
 
+    async def titles(self, owner_id: str, session_ids: Sequence[str]) -> Mapping[str, str]:
+        """Of those that are there and not deleted."""
+        ...
+
     async def rename(self, session: ChatSession) -> ChatSession: ...
 
     async def begin_turn(
@@ -84,6 +88,10 @@ class Turns(Protocol):
         ...
 
     async def get(self, owner_id: str, session_id: str, turn_id: str) -> Turn: ...
+
+    async def with_key(self, session_id: str, idempotency_key: str) -> Turn | None:
+        """The turn that this key made before."""
+        ...
 
     async def active(self, session_id: str) -> Turn | None: ...
 

@@ -44,8 +44,7 @@ TOKEN, KEY = "relay-token-MARKED-0123456789", "sk-MARKED-real-0123456789"
 PROGRAM = ("-m", "chat_proxy", "relay")
 CHUNKS = (
     b'data: {"n":1}\n\n',
-    b'data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":5}}\n\n'
-    b"data: [DONE]\n\n",
+    b'data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":5}}\n\ndata: [DONE]\n\n',
 )
 
 

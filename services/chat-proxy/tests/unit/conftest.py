@@ -18,6 +18,7 @@ from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runner import TurnRunner
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.spending import Spending
 from chat_proxy.service.takeover import Takeover
 from chat_proxy.service.turns import TurnService
 from common.clock import utc_now
@@ -203,6 +204,7 @@ class World:
         self.clock = StoppedClock()
         self.sessions, self.turns = stores.sessions, stores.turns
         self.answers, self.approvals = stores.answers, stores.approvals
+        self.usage = stores.usage
         self.sandboxes, self.agents = FakeSandboxes(skill), FakeAgents()
         self.live = FakeLive()
         self.limits = limits
@@ -215,6 +217,7 @@ class World:
             turns=self.turns,
             answers=self.answers,
             approvals=self.approvals,
+            usage=self.usage,
             sandboxes=self.sandboxes,
             skills=FakeSkills(),
             agents=self.agents,
@@ -247,7 +250,8 @@ class Process:
     def __init__(self, outside: Outside) -> None:
         self.outside = outside
         self.runners = Runners(outside)
-        self.turns = TurnService(outside, self.runners)
+        self.spending = Spending(outside)
+        self.turns = TurnService(outside, self.runners, self.spending)
         self.sessions = SessionService(outside, self.turns)
         self.approvals = ApprovalService(outside, self.runners)
         self.attaching = AttachService(outside, self.runners)

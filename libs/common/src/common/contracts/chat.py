@@ -187,6 +187,16 @@ class SessionList(Message):
     sessions: list[Session]
 
 
+class TokensUsed(Message):
+    """Calls of a model and what they cost; `estimated_tokens` are those no provider counted."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    estimated_tokens: int = 0
+
+
 class Turn(Message):
     id: TurnId
     session_id: SessionId
@@ -196,8 +206,43 @@ class Turn(Message):
     other_skills: list[str] = []
     error: Failure | None = None
     seq_from: int | None = None
+    usage: TokensUsed | None = None
     created_at: datetime
     ended_at: datetime | None = None
+
+
+class DayUsage(TokensUsed):
+    """`day` in UTC, as `2026-01-31`."""
+
+    day: str
+
+
+class SessionUsage(TokensUsed):
+    """`title` is None for a session that was deleted."""
+
+    session_id: str
+    title: str | None
+    last_at: datetime
+
+
+class TokenCap(Message):
+    """`daily_tokens` is what counts: the smaller of the owner's own and the operator's; None is no
+    cap. A used-up one refuses the next turn and never cuts a running one.
+    """
+
+    daily_tokens: int | None
+    own: int | None
+    operator: int | None
+    used: int
+    resets_at: datetime
+
+
+class UsageReport(Message):
+    """Newest first: days with a call, and the sessions used last."""
+
+    cap: TokenCap
+    days: list[DayUsage]
+    sessions: list[SessionUsage]
 
 
 class Approval(Message):
@@ -247,6 +292,20 @@ class AnswerApproval(SessionRequest):
     choice: ApprovalChoice
 
 
+class GetUsage(Request):
+    """Of the last `days` days, today among them."""
+
+    owner_id: OwnerId
+    days: int = Field(default=30, ge=1, le=366)
+
+
+class SetCap(Request):
+    """What the owner allows themselves; None takes it away."""
+
+    owner_id: OwnerId
+    daily_tokens: int | None = Field(ge=1, le=1_000_000_000_000)
+
+
 class Attach(SessionRequest):
     """Every entry after number `after`; the caller has subscribed to the journal before, so
     nothing falls between.
@@ -274,6 +333,8 @@ START_TURN = Rpc("rpc.chat-proxy.start_turn.v1", StartTurn, Turn)
 GET_TURN = Rpc("rpc.chat-proxy.get_turn.v1", TurnRequest, Turn)
 STOP_TURN = Rpc("rpc.chat-proxy.stop_turn.v1", TurnRequest, Turn)
 ANSWER_APPROVAL = Rpc("rpc.chat-proxy.answer_approval.v1", AnswerApproval, Approval)
+GET_USAGE = Rpc("rpc.chat-proxy.get_usage.v1", GetUsage, UsageReport)
+SET_CAP = Rpc("rpc.chat-proxy.set_cap.v1", SetCap, TokenCap)
 ATTACH = Rpc("rpc.chat-proxy.attach.v1", Attach, Attached)
 
 

@@ -15,6 +15,7 @@ from chat_proxy.ports import (
     Sessions,
     Skills,
     Turns,
+    Usage,
 )
 
 
@@ -33,6 +34,7 @@ class Limits:
     silence: timedelta = timedelta(minutes=30)
     answer_chars: int = 2_000_000
     turns_per_owner: int = 20
+    daily_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Outside:
     turns: Turns
     answers: Answers
     approvals: Approvals
+    usage: Usage
     sandboxes: Sandboxes
     skills: Skills
     agents: Agents

@@ -18,6 +18,7 @@ from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.runners import Runners
+from chat_proxy.service.spending import Spending
 from chat_proxy.service.wire import to_turn
 
 _CLOSING = timedelta(seconds=2)
@@ -25,20 +26,20 @@ _CLOSING_WAIT_S = 0.02
 
 
 class TurnService:
-    def __init__(self, outside: Outside, runners: Runners) -> None:
+    def __init__(self, outside: Outside, runners: Runners, spending: Spending) -> None:
         self._outside = outside
         self._runners = runners
+        self._spending = spending
 
     async def start(
         self, owner_id: str, session_id: str, text: str, *, idempotency_key: str | None
     ) -> WireTurn:
         """Store the message and begin to run it. The same key gives the turn it made before."""
-        session, running = await asyncio.gather(
-            self._outside.sessions.get(owner_id, session_id),
-            self._outside.turns.count_active(owner_id),
+        session, refusal = await asyncio.gather(
+            self._outside.sessions.get(owner_id, session_id), self._refusal(owner_id)
         )
-        if running >= self._outside.limits.turns_per_owner:
-            raise _too_many(self._outside.limits.turns_per_owner)
+        if refusal is not None:
+            return to_turn(await self._made_before(session_id, text, idempotency_key, refusal))
         turn = self._new(session, text)
         stored = await self._store(turn, idempotency_key)
         if stored.id != turn.id:
@@ -51,9 +52,12 @@ class TurnService:
         """One that is just closing is waited for: whoever saw its end finds it ended."""
         deadline = self._outside.clock() + _CLOSING
         while True:
-            turn = await self._outside.turns.get(owner_id, session_id, turn_id)
+            turn, usage = await asyncio.gather(
+                self._outside.turns.get(owner_id, session_id, turn_id),
+                self._outside.usage.of_turn(turn_id),
+            )
             if turn.is_ended or not await self._is_closing(turn, deadline):
-                return to_turn(turn)
+                return to_turn(turn, usage.spent)
             await self._closed(turn)
 
     async def stop(self, request: TurnRequest) -> WireTurn:
@@ -75,6 +79,27 @@ class TurnService:
         if runner is not None and runner.turn.id == request.turn_id:
             await runner.stop()
         return await self.get(request.owner_id, request.session_id, request.turn_id)
+
+    async def _refusal(self, owner_id: str) -> RateLimitedError | None:
+        """Why the owner may not start another turn now."""
+        most = self._outside.limits.turns_per_owner
+        try:
+            running, _ = await asyncio.gather(
+                self._outside.turns.count_active(owner_id), self._spending.check(owner_id)
+            )
+        except RateLimitedError as exc:
+            return exc
+        return _too_many(most) if running >= most else None
+
+    async def _made_before(
+        self, session_id: str, text: str, idempotency_key: str | None, refusal: RateLimitedError
+    ) -> Turn:
+        """A limit refuses no turn that it let pass before."""
+        if idempotency_key is not None:
+            made = await self._outside.turns.with_key(session_id, idempotency_key)
+            if made is not None:
+                return _same_request(made, text)
+        raise refusal
 
     async def _store(self, turn: Turn, idempotency_key: str | None) -> Turn:
         """Store as the session's only running turn; one that is just closing is waited for."""

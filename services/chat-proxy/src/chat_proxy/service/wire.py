@@ -10,6 +10,7 @@ from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
+from chat_proxy.model.usage import Spent
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,17 @@ def to_detail(
     return contract.SessionDetail(**_session(session), messages=messages)
 
 
-def to_turn(turn: Turn) -> contract.Turn:
+def tokens_used(spent: Spent) -> contract.TokensUsed:
+    return contract.TokensUsed(
+        calls=spent.calls,
+        input_tokens=spent.input,
+        output_tokens=spent.output,
+        total_tokens=spent.total,
+        estimated_tokens=spent.estimated,
+    )
+
+
+def to_turn(turn: Turn, spent: Spent | None = None) -> contract.Turn:
     return contract.Turn(
         id=turn.id,
         session_id=turn.session_id,
@@ -36,6 +47,7 @@ def to_turn(turn: Turn) -> contract.Turn:
         other_skills=list(turn.other_skills),
         error=turn.error,
         seq_from=turn.seq_from,
+        usage=tokens_used(spent) if spent else None,
         created_at=turn.created_at,
         ended_at=turn.ended_at,
     )

@@ -65,6 +65,16 @@ class MongoSessions(Sessions):
             cursor = self._sessions.find(query).sort("updated_at", DESCENDING).limit(limit)
             return [to_session(document) async for document in cursor]
 
+    async def titles(self, owner_id: str, session_ids: Sequence[str]) -> dict[str, str]:
+        query = {
+            "_id": {"$in": list(session_ids)},
+            "owner_id": owner_id,
+            "state": SessionState.ACTIVE.value,
+        }
+        with answering():
+            cursor = self._sessions.find(query, {"title": 1})
+            return {document["_id"]: document["title"] async for document in cursor}
+
     async def rename(self, session: ChatSession) -> ChatSession:
         update = {
             "$set": {"title": session.title, "titled": True, "updated_at": session.updated_at},

@@ -32,9 +32,7 @@ class MongoTurns(Turns):
             except DuplicateKeyError:
                 if idempotency_key is None:
                     return None
-                query = {"session_id": turn.session_id, "idempotency_key": idempotency_key}
-                stored = await self._turns.find_one(query)
-                return None if stored is None else to_turn(stored)
+                return await self.with_key(turn.session_id, idempotency_key)
         return turn
 
     async def get(self, owner_id: str, session_id: str, turn_id: str) -> Turn:
@@ -45,6 +43,12 @@ class MongoTurns(Turns):
             message = "no such turn"
             raise NotFoundError(message, code=ErrorCode.TURN_NOT_FOUND)
         return to_turn(document)
+
+    async def with_key(self, session_id: str, idempotency_key: str) -> Turn | None:
+        query = {"session_id": session_id, "idempotency_key": idempotency_key}
+        with answering():
+            document = await self._turns.find_one(query)
+        return None if document is None else to_turn(document)
 
     async def active(self, session_id: str) -> Turn | None:
         with answering():
