@@ -235,6 +235,7 @@ class TestProviderErrors:
             (b"<html>Welcome</html>", {"Content-Type": "text/html"}, (424, "provider_no_api")),
             (b'{"hello": "world"}', JSON, (424, "provider_no_api")),
             (b"[]", JSON, (424, "provider_no_api")),
+            (b"\n<html>Welcome</html>", SSE, (424, "provider_no_api")),
             (b"nonsense", JSON, (424, "provider_no_api")),
             (b'{"error": {"message": "exploded"}}', JSON, (502, "provider_failed")),
             (b"", SSE, (502, "provider_cut_off")),
@@ -277,6 +278,29 @@ class TestProviderErrors:
             assert error in await answer.read()
 
         assert len(world.calls.tokens) == 1
+        assert world.calls.failures[0].detail.endswith("failed in its answer: exploded")
+
+    async def test_an_error_at_which_the_sandbox_hangs_up_is_written_down(
+        self, world: RelayWorld
+    ) -> None:
+        await world.start()
+
+        async def explode(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers=SSE)
+            await response.prepare(request)
+            await response.write(b'data: {"error":{"message":"exploded"}}\n\n')
+            await asyncio.Event().wait()
+            return response
+
+        world.handler = explode
+
+        async with world.post() as answer:
+            await answer.content.readany()
+        await asyncio.wait_for(world.calls.recorded.wait(), 10)
+
+        async with asyncio.timeout(5):
+            while not world.calls.failures:
+                await asyncio.sleep(0.01)
         assert world.calls.failures[0].detail.endswith("failed in its answer: exploded")
 
     async def test_a_key_that_the_provider_repeats_is_blotted_out(self, world: RelayWorld) -> None:

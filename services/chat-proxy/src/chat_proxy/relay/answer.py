@@ -100,7 +100,7 @@ async def _whole(
 
 class PassingAnswer:
     """One answer on its way: nothing is sent before the provider's first byte, so that a provider
-    that hangs still gets a proper status. `failure` is why it ended early.
+    that hangs still gets a proper status. `failure` is what was wrong with it.
 
     `at_end` is awaited once, before the sandbox sees the answer's end: what an agent takes for a
     whole answer has been counted.
@@ -113,11 +113,20 @@ class PassingAnswer:
         meter: Meter,
         at_end: Callable[[], Awaitable[None]],
     ) -> None:
-        self.failure: RefusedError | None = None
+        self._failure: RefusedError | None = None
         self._request = request
         self._target = target
         self._meter = meter
         self._at_end = at_end
+
+    @property
+    def failure(self) -> RefusedError | None:
+        """Also where the sandbox went away at the provider's error, before the answer's end."""
+        if self._failure is None:
+            flaw = self._meter.flaw()
+            if flaw is not None and flaw[0] is not Flaw.CUT:
+                return _flawed(self._target.title, *flaw)
+        return self._failure
 
     async def run(
         self, answer: aiohttp.ClientResponse, *, first_byte_s: float, idle_s: float
@@ -151,6 +160,8 @@ class PassingAnswer:
             raise too_slow(self._target.title, first_byte_s) from exc
         if not first:
             raise said_nothing(self._target.title)
+        if first.lstrip().startswith(b"<"):
+            raise no_api(self._target.title, "a web page")
         return first
 
     async def _next(self, answer: aiohttp.ClientResponse) -> bytes:
@@ -182,17 +193,15 @@ class PassingAnswer:
     async def _end(self, *, at_last_word: bool) -> None:
         """Raises RefusedError for an answer that was cut, so that it does not look complete."""
         flaw = self._meter.flaw()
-        if flaw is not None:
-            self.failure = _flawed(self._target.title, *flaw)
-            if flaw[0] is Flaw.CUT and not at_last_word:
-                raise self.failure
+        if flaw is not None and flaw[0] is Flaw.CUT and not at_last_word:
+            raise cut_off(self._target.title)
         await self._at_end()
 
     async def _break_off(
         self, response: web.StreamResponse, error: RefusedError, *, as_event: bool
     ) -> None:
         """An answer that ends early must not look complete."""
-        self.failure = error
+        self._failure = error
         await self._at_end()
         logger.warning("%s", error.code, extra={"provider": self._target.provider.name})
         if as_event:

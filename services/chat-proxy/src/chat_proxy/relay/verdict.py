@@ -65,7 +65,8 @@ def judge(
     if status == 404 and code is ErrorCode.PROVIDER_ERROR:
         told = f"{told} for the model {target.model}"
     if said is None and body.lstrip()[:1] == b"<":
-        words = "its answer is a web page, is the base URL the one of its API?"
+        told = f"{told}, with a web page"
+        words = "is the base URL the one of its API?" if status < 500 else ""
     detail = f"{told}: {words}" if words else f"{told}."
     failure = CallFailure(code, detail, target.provider.name, retry_at)
     return _for_agent(failure, status, is_readable=said is not None, now=now)
