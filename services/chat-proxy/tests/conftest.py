@@ -9,6 +9,7 @@ import pytest
 from chat_proxy.model.approval import SCOPES, Approval
 from chat_proxy.model.journal import Answer, Entry, Segment
 from chat_proxy.model.session import ChatSession, SessionState
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
 from chat_proxy.model.usage import SessionUsage, Spent, TurnUsage
 from chat_proxy.service.writer import JournalWriter
@@ -61,9 +62,7 @@ class FakeSessions:
         self.by_id[session.id] = session
         return session
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, words: Sequence[str], at: datetime
-    ) -> ChatSession | None:
+    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
         session = self.by_id[turn.session_id]
         if session.state is SessionState.DELETED:
             return None
@@ -124,6 +123,9 @@ class FakeTurns:
     async def active(self, session_id: str) -> Turn | None:
         running = (one for one in self.by_id.values() if one.session_id == session_id)
         return next((one for one in running if not one.is_ended), None)
+
+    async def of_session(self, session_id: str) -> list[Turn]:
+        return [one for one in self.by_id.values() if one.session_id == session_id]
 
     async def count_active(self, owner_id: str) -> int:
         return sum(not one.is_ended for one in self.by_id.values() if one.owner_id == owner_id)
@@ -276,12 +278,36 @@ class FakeUsage:
 
 
 @dataclass
+class FakeShares:
+    by_id: dict[str, Share] = field(default_factory=dict)
+
+    async def add(self, share: Share) -> None:
+        self.by_id[share.id] = share
+
+    async def of_session(self, owner_id: str, session_id: str, now: datetime) -> list[Share]:
+        return [
+            one
+            for one in reversed(self.by_id.values())
+            if (one.owner_id, one.session_id) == (owner_id, session_id) and one.is_live(now)
+        ]
+
+    async def with_token(self, token_sha256: str) -> Share | None:
+        found = (one for one in self.by_id.values() if one.token_sha256 == token_sha256)
+        return next(found, None)
+
+    async def end(self, owner_id: str, session_id: str, at: datetime) -> None:
+        for one in await self.of_session(owner_id, session_id, at):
+            self.by_id[one.id] = one.ended(at)
+
+
+@dataclass
 class Stores:
     sessions: FakeSessions = field(default_factory=FakeSessions)
     turns: FakeTurns = field(default_factory=FakeTurns)
     answers: FakeAnswers = field(default_factory=FakeAnswers)
     approvals: FakeApprovals = field(default_factory=FakeApprovals)
     usage: FakeUsage = field(default_factory=FakeUsage)
+    shares: FakeShares = field(default_factory=FakeShares)
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from common.messaging.rpc import RpcServer
 
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.exporting import ExportService
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.sharing import SharingService
 from chat_proxy.service.spending import Spending
 from chat_proxy.service.turns import TurnService
 
@@ -66,6 +68,26 @@ async def serve_usage(server: RpcServer, spending: Spending) -> None:
 
     await server.serve(contract.GET_USAGE, get_usage)
     await server.serve(contract.SET_CAP, set_cap)
+
+
+async def serve_copies(
+    server: RpcServer, exporting: ExportService, sharing: SharingService
+) -> None:
+    async def list_shares(request: contract.SessionRequest) -> contract.ShareList:
+        return await sharing.live(request.owner_id, request.session_id)
+
+    async def end_shares(request: contract.SessionRequest) -> Empty:
+        await sharing.end(request.owner_id, request.session_id)
+        return Empty()
+
+    async def get_shared(request: contract.GetShared) -> contract.SharedPage:
+        return await sharing.shown(request.token_sha256, request.after)
+
+    await server.serve(contract.EXPORT_SESSION, exporting.export)
+    await server.serve(contract.SHARE_SESSION, sharing.share)
+    await server.serve(contract.LIST_SHARES, list_shares)
+    await server.serve(contract.END_SHARES, end_shares)
+    await server.serve(contract.GET_SHARED, get_shared)
 
 
 async def serve_journal(

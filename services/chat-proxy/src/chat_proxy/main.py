@@ -10,6 +10,7 @@ from common.ids import new_id
 from common.messaging.events import EventPublisher
 from common.messaging.journal import Journal
 from common.messaging.loops import every
+from common.messaging.objects import TransferBucket
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
@@ -20,19 +21,29 @@ from chat_proxy.adapters.mongo import collections
 from chat_proxy.adapters.mongo.answers import MongoAnswers
 from chat_proxy.adapters.mongo.approvals import MongoApprovals
 from chat_proxy.adapters.mongo.sessions import MongoSessions
+from chat_proxy.adapters.mongo.shares import MongoShares
 from chat_proxy.adapters.mongo.turns import MongoTurns
 from chat_proxy.adapters.mongo.usage import MongoUsage
 from chat_proxy.adapters.replicas import RpcReplicas
 from chat_proxy.adapters.sandboxes import RpcSandboxes
 from chat_proxy.adapters.skills import RpcSkills
-from chat_proxy.endpoints import serve_journal, serve_sessions, serve_turns, serve_usage
+from chat_proxy.adapters.transfer import BusTransfer
+from chat_proxy.endpoints import (
+    serve_copies,
+    serve_journal,
+    serve_sessions,
+    serve_turns,
+    serve_usage,
+)
 from chat_proxy.ports import Agents
 from chat_proxy.reconcilers import PurgeReconciler, TakeoverReconciler
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.exporting import ExportService
 from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.sharing import SharingService
 from chat_proxy.service.spending import Spending
 from chat_proxy.service.takeover import Takeover
 from chat_proxy.service.turns import TurnService
@@ -87,6 +98,8 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
         answers=MongoAnswers(database),
         approvals=MongoApprovals(database),
         usage=MongoUsage(database),
+        shares=MongoShares(database),
+        transfer=BusTransfer(TransferBucket(connections.jetstream)),
         sandboxes=RpcSandboxes(rpc),
         skills=RpcSkills(rpc),
         agents=agents,
@@ -112,6 +125,7 @@ async def serve(connections: Backbone, outside: Outside, runners: Runners) -> No
     turns = TurnService(outside, runners, spending)
     await serve_sessions(server, SessionService(outside, turns))
     await serve_usage(server, spending)
+    await serve_copies(server, ExportService(outside), SharingService(outside))
     await serve_turns(server, turns, me=outside.me)
     await serve_journal(
         server, AttachService(outside, runners), ApprovalService(outside, runners), me=outside.me

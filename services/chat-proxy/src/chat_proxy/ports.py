@@ -8,7 +8,7 @@ from common.contracts.chat import AnswerApproval, Attach, Attached, TurnRequest
 from common.contracts.chat import Approval as WireApproval
 from common.contracts.chat import Turn as WireTurn
 from common.contracts.events import OutgoingEvent
-from common.contracts.sandbox import Launch
+from common.contracts.sandbox import Launch, Receipt, StoredBody
 
 from chat_proxy.model.agent import (
     AgentAddress,
@@ -19,6 +19,7 @@ from chat_proxy.model.agent import (
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
 from chat_proxy.model.session import ChatSession
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
 from chat_proxy.model.usage import (
     CallFailure,
@@ -55,9 +56,7 @@ class Sessions(Protocol):
 
     async def rename(self, session: ChatSession) -> ChatSession: ...
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, words: Sequence[str], at: datetime
-    ) -> ChatSession | None:
+    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
         """Name `turn` as the running one and read where the journal stands; None when the session
         is gone.
         """
@@ -67,7 +66,9 @@ class Sessions(Protocol):
 
     async def end_turn(
         self, turn: Turn, *, last_seq: int, words: Sequence[str], at: datetime
-    ) -> None: ...
+    ) -> None:
+        """`words` are those by which the turn is found."""
+        ...
 
     async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
         """Hide the session and everything of it; the purge comes later."""
@@ -94,6 +95,10 @@ class Turns(Protocol):
         ...
 
     async def active(self, session_id: str) -> Turn | None: ...
+
+    async def of_session(self, session_id: str) -> list[Turn]:
+        """Oldest first."""
+        ...
 
     async def count_active(self, owner_id: str) -> int: ...
 
@@ -162,6 +167,22 @@ class Approvals(Protocol):
     ) -> list[Approval]: ...
 
 
+class Shares(Protocol):
+    async def add(self, share: Share) -> None: ...
+
+    async def of_session(self, owner_id: str, session_id: str, now: datetime) -> list[Share]:
+        """Those that are live, newest first."""
+        ...
+
+    async def with_token(self, token_sha256: str) -> Share | None:
+        """Also one that has ended, for some time."""
+        ...
+
+    async def end(self, owner_id: str, session_id: str, at: datetime) -> None:
+        """End all of the session's."""
+        ...
+
+
 class CallLog(Protocol):
     """Where the relay writes each call of a model."""
 
@@ -205,11 +226,19 @@ class Usage(Protocol):
 class Sandboxes(Protocol):
     async def launch(self, owner_id: str, launch_id: str) -> Launch: ...
 
+    async def receipt(self, owner_id: str, launch_id: str) -> Receipt: ...
+
     async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress: ...
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None: ...
 
     async def release(self, owner_id: str, use_lease_id: str) -> None: ...
+
+
+class Transfer(Protocol):
+    """Bodies too large for a message."""
+
+    async def put(self, content: bytes) -> StoredBody: ...
 
 
 class Skills(Protocol):

@@ -10,10 +10,12 @@ from chat_proxy.adapters.mongo import collections
 from chat_proxy.adapters.mongo.answers import MongoAnswers
 from chat_proxy.adapters.mongo.approvals import MongoApprovals
 from chat_proxy.adapters.mongo.sessions import MongoSessions
+from chat_proxy.adapters.mongo.shares import MongoShares
 from chat_proxy.adapters.mongo.turns import MongoTurns
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
 from chat_proxy.model.session import ChatSession
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
 from common import mongo
 from common.contracts.chat import ApprovalChoice, ApprovalState, TurnState
@@ -37,6 +39,7 @@ class MongoStores:
     turns: MongoTurns
     answers: MongoAnswers
     approvals: MongoApprovals
+    shares: MongoShares
 
 
 @pytest.fixture
@@ -47,6 +50,7 @@ async def mongo_stores(database: mongo.Database) -> MongoStores:
         MongoTurns(database),
         MongoAnswers(database),
         MongoApprovals(database),
+        MongoShares(database),
     )
 
 
@@ -65,6 +69,22 @@ def session(skill: LaunchSkill, turn: Turn) -> ChatSession:
         title="count-words",
         created_at=START,
         updated_at=START,
+    )
+
+
+@pytest.fixture
+def share(session: ChatSession) -> Share:
+    return Share(
+        id=new_id("shr"),
+        owner_id=session.owner_id,
+        session_id=session.id,
+        token_sha256="a" * 64,
+        last_seq=7,
+        with_tools=True,
+        with_reasoning=False,
+        receipt=None,
+        created_at=START,
+        expires_at=START + timedelta(days=30),
     )
 
 
@@ -239,7 +259,7 @@ class TestSessions:
     ) -> None:
         await store.sessions.create(session, idempotency_key=None, emit=event())
 
-        begun = await store.sessions.begin_turn(turn, title="Go", words=["go"], at=LATER)
+        begun = await store.sessions.begin_turn(turn, title="Go", at=LATER)
         await store.sessions.end_turn(turn, last_seq=7, words=["done"], at=LATER)
 
         assert begun is not None
@@ -255,7 +275,7 @@ class TestSessions:
 
         with pytest.raises(NotFoundError):
             await store.sessions.get(session.owner_id, session.id)
-        assert await store.sessions.begin_turn(turn, title="", words=[], at=LATER) is None
+        assert await store.sessions.begin_turn(turn, title="", at=LATER) is None
 
 
 class TestSearch:
@@ -264,7 +284,8 @@ class TestSearch:
     ) -> None:
         sessions = mongo_stores.sessions
         await sessions.create(session, idempotency_key=None, emit=event())
-        await sessions.begin_turn(turn, title="Go", words=["hello", "world"], at=LATER)
+        await sessions.begin_turn(turn, title="Go", at=LATER)
+        await sessions.end_turn(turn, last_seq=1, words=["hello", "world"], at=LATER)
 
         for words, found in (
             (["hello", "wor"], 1),
@@ -274,6 +295,40 @@ class TestSearch:
         ):
             listed = await sessions.list(session.owner_id, words=words, limit=9)
             assert len(listed) == found, words
+
+    async def test_another_owner_finds_nothing(
+        self, mongo_stores: MongoStores, session: ChatSession
+    ) -> None:
+        await mongo_stores.sessions.create(session, idempotency_key=None, emit=event())
+
+        found = await mongo_stores.sessions.list("own_" + "9" * 20, words=["count"], limit=9)
+
+        assert found == []
+
+    async def test_words_of_different_turns_and_the_title_are_found_together(
+        self, mongo_stores: MongoStores, session: ChatSession, turn: Turn
+    ) -> None:
+        sessions = mongo_stores.sessions
+        await sessions.create(session, idempotency_key=None, emit=event())
+        for name, words in (("1", ["apple"]), ("2", ["pear"]), ("2", ["pear", "plum"])):
+            one = replace(turn, id=f"tur_{name}")
+            await sessions.begin_turn(one, title="Go", at=LATER)
+            await sessions.end_turn(one, last_seq=1, words=words, at=LATER)
+        other = replace(session, id=new_id("ses"))
+        await sessions.create(other, idempotency_key=None, emit=event())
+
+        listed = await sessions.list(session.owner_id, words=["apple", "plum", "count"], limit=9)
+
+        assert [one.id for one in listed] == [session.id]
+
+    async def test_after_renaming_the_new_title_is_found(
+        self, mongo_stores: MongoStores, session: ChatSession
+    ) -> None:
+        sessions = mongo_stores.sessions
+        await sessions.create(session, idempotency_key=None, emit=event())
+        await sessions.rename(session.renamed("Zebra", at=LATER))
+
+        assert len(await sessions.list(session.owner_id, words=["zebra"], limit=9)) == 1
 
     async def test_the_newest_come_first(
         self, mongo_stores: MongoStores, session: ChatSession
@@ -295,9 +350,11 @@ class TestPurge:
         database: mongo.Database,
         session: ChatSession,
         turn: Turn,
+        share: Share,
     ) -> None:
         await mongo_stores.sessions.create(session, idempotency_key=None, emit=event())
         await mongo_stores.turns.start(turn, idempotency_key=None, emit=event())
+        await mongo_stores.shares.add(share)
         await mongo_stores.sessions.delete(session.owner_id, session.id, emit=event())
         relayed: dict[str, Any] = {"$set": {"outbox": []}}
 
@@ -309,8 +366,50 @@ class TestPurge:
         await database["turns"].update_many({}, relayed)
         assert await mongo_stores.sessions.purge(limit=9) == 1
 
-        for name in ("chat_sessions", "chat_messages", "turns", "approvals"):
+        for name in (
+            "chat_sessions",
+            "chat_messages",
+            "turns",
+            "approvals",
+            "shares",
+            "chat_words",
+        ):
             assert await database[name].count_documents({}) == 0
+
+
+class TestShares:
+    async def test_it_is_found_by_its_token_and_by_its_session(
+        self, store: Any, share: Share
+    ) -> None:
+        await store.shares.add(share)
+        later = replace(share, id=new_id("shr"), token_sha256="b" * 64, created_at=LATER)
+        await store.shares.add(later)
+
+        assert await store.shares.with_token(share.token_sha256) == share
+        assert await store.shares.with_token("c" * 64) is None
+        found = await store.shares.of_session(share.owner_id, share.session_id, START)
+        assert found == [later, share]
+        assert await store.shares.of_session("own_9", share.session_id, START) == []
+
+    async def test_one_that_has_ended_is_no_longer_the_sessions(
+        self, store: Any, share: Share
+    ) -> None:
+        await store.shares.add(share)
+        await store.shares.end("own_9", share.session_id, START)
+        assert len(await store.shares.of_session(share.owner_id, share.session_id, START)) == 1
+
+        await store.shares.end(share.owner_id, share.session_id, START)
+
+        assert await store.shares.of_session(share.owner_id, share.session_id, START) == []
+        ended = await store.shares.with_token(share.token_sha256)
+        assert not ended.is_live(START)
+
+    async def test_an_expired_one_is_not_live(self, store: Any, share: Share) -> None:
+        await store.shares.add(share)
+
+        found = await store.shares.of_session(share.owner_id, share.session_id, share.expires_at)
+
+        assert found == []
 
 
 class TestApprovals:

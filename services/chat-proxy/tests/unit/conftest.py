@@ -14,16 +14,25 @@ from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.exporting import ExportService
 from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runner import TurnRunner
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.sharing import SharingService
 from chat_proxy.service.spending import Spending
 from chat_proxy.service.takeover import Takeover
 from chat_proxy.service.turns import TurnService
 from common.clock import utc_now
 from common.contracts import chat as contract
-from common.contracts.sandbox import Launch, LaunchPath, LaunchSkill, LaunchState
+from common.contracts.sandbox import (
+    Launch,
+    LaunchPath,
+    LaunchSkill,
+    LaunchState,
+    Receipt,
+    StoredBody,
+)
 from common.errors import GoneError, UnavailableError
 from common.ids import new_id
 from common.testing.fakes import StoppedClock
@@ -50,6 +59,21 @@ class FakeSandboxes:
             phases=[],
             skill=self.skill,
             created_at=utc_now(),
+        )
+
+    async def receipt(self, owner_id: str, launch_id: str) -> Receipt:
+        if self.failure is not None:
+            raise self.failure
+        return Receipt(
+            launch_id=launch_id,
+            skill=self.skill,
+            path=LaunchPath.INSTANT,
+            sandbox_id="sandbox-1",
+            image="image",
+            agent="hermes",
+            provider="demo",
+            model="demo",
+            verified_at=utc_now(),
         )
 
     async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress:
@@ -184,6 +208,16 @@ class FakeLive:
         return [entry.type for entry in self.entries]
 
 
+@dataclass
+class FakeTransfer:
+    bodies: dict[str, bytes] = field(default_factory=dict)
+
+    async def put(self, content: bytes) -> StoredBody:
+        name = new_id("obj")
+        self.bodies[name] = content
+        return StoredBody(bucket="transfer", object_name=name, size=len(content))
+
+
 class NoReplicas:
     """Nobody else runs."""
 
@@ -204,7 +238,8 @@ class World:
         self.clock = StoppedClock()
         self.sessions, self.turns = stores.sessions, stores.turns
         self.answers, self.approvals = stores.answers, stores.approvals
-        self.usage = stores.usage
+        self.usage, self.shares = stores.usage, stores.shares
+        self.transfer = FakeTransfer()
         self.sandboxes, self.agents = FakeSandboxes(skill), FakeAgents()
         self.live = FakeLive()
         self.limits = limits
@@ -218,6 +253,8 @@ class World:
             answers=self.answers,
             approvals=self.approvals,
             usage=self.usage,
+            shares=self.shares,
+            transfer=self.transfer,
             sandboxes=self.sandboxes,
             skills=FakeSkills(),
             agents=self.agents,
@@ -255,6 +292,7 @@ class Process:
         self.sessions = SessionService(outside, self.turns)
         self.approvals = ApprovalService(outside, self.runners)
         self.attaching = AttachService(outside, self.runners)
+        self.exporting, self.sharing = ExportService(outside), SharingService(outside)
         self.takeover = Takeover(outside, self.runners)
 
 

@@ -50,5 +50,23 @@ class TestTitle:
         assert title.endswith("word…")
         assert len(title) <= 61
 
-    def test_words_are_distinct_and_lower(self) -> None:
-        assert words_of("Über über a Tests, tests!") == ["über", "tests"]
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("Über über a Tests, tests!", ["uber", "tests"]),
+            ("naïve CAFÉ cafe\u0301", ["naive", "cafe"]),
+            ("STRASSE straße", ["strasse"]),
+            ("snake_case v2 x", ["snake_case", "v2"]),
+            ("日本語 猫", ["日本", "本語", "猫"]),
+            ("skill技能test", ["技能", "skill", "test"]),
+            ("x" * 100, ["x" * 40]),
+            ("", []),
+        ],
+    )
+    def test_they_are_distinct_and_plain(self, text: str, words: list[str]) -> None:
+        assert words_of(text) == words
+
+    def test_there_are_only_so_many(self) -> None:
+        assert len(words_of(" ".join(f"w{number}" for number in range(5000)))) == 2000

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from common.contracts.base import Empty, Message, OwnerId, Request, Rpc
-from common.contracts.sandbox import Failure, LaunchSkill
+from common.contracts.base import Empty, Message, OwnerId, Request, Rpc, WireSecret
+from common.contracts.sandbox import Failure, LaunchSkill, Receipt, StoredBody
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^ses_[a-z0-9]{20}$")]
 TurnId = Annotated[str, StringConstraints(pattern=r"^tur_[a-z0-9]{20}$")]
@@ -306,6 +306,76 @@ class SetCap(Request):
     daily_tokens: int | None = Field(ge=1, le=1_000_000_000_000)
 
 
+class ExportFormat(StrEnum):
+    MARKDOWN = "md"
+    JSON = "json"
+
+
+class ExportSession(SessionRequest):
+    """Everything that was said; with `redact`, without what looks like a credential."""
+
+    format: ExportFormat = ExportFormat.MARKDOWN
+    redact: bool = True
+
+
+class Exported(Message):
+    file_name: str
+    media_type: str
+    body: StoredBody
+
+
+class Share(Message):
+    """A read-only link to a session as it stood when it was shared."""
+
+    id: str
+    session_id: SessionId
+    with_tools: bool
+    with_reasoning: bool
+    last_seq: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class CreatedShare(Share):
+    """With the link's secret part, which is never shown again: only its SHA-256 is kept."""
+
+    token: WireSecret
+
+
+class ShareSession(SessionRequest):
+    """Share the turns that have ended. Earlier links of the session stay as they are."""
+
+    expires_in_days: int = Field(default=30, ge=1, le=365)
+    with_tools: bool = True
+    with_reasoning: bool = False
+
+
+class ShareList(Message):
+    shares: list[Share]
+
+
+class GetShared(Request):
+    """What a link shows to anybody who has it, after number `after`."""
+
+    token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    after: int = Field(default=0, ge=0)
+
+
+class SharedPage(Message):
+    """Redacted entries in order; numbers that were left out are not there. `more` when a further
+    call from `last_seq` is needed.
+    """
+
+    title: str
+    skill: LaunchSkill
+    receipt: Receipt | None
+    shared_at: datetime
+    expires_at: datetime
+    entries: list[JournalEntry]
+    last_seq: int
+    more: bool = False
+
+
 class Attach(SessionRequest):
     """Every entry after number `after`; the caller has subscribed to the journal before, so
     nothing falls between.
@@ -335,6 +405,11 @@ STOP_TURN = Rpc("rpc.chat-proxy.stop_turn.v1", TurnRequest, Turn)
 ANSWER_APPROVAL = Rpc("rpc.chat-proxy.answer_approval.v1", AnswerApproval, Approval)
 GET_USAGE = Rpc("rpc.chat-proxy.get_usage.v1", GetUsage, UsageReport)
 SET_CAP = Rpc("rpc.chat-proxy.set_cap.v1", SetCap, TokenCap)
+EXPORT_SESSION = Rpc("rpc.chat-proxy.export_session.v1", ExportSession, Exported)
+SHARE_SESSION = Rpc("rpc.chat-proxy.share_session.v1", ShareSession, CreatedShare)
+LIST_SHARES = Rpc("rpc.chat-proxy.list_shares.v1", SessionRequest, ShareList)
+END_SHARES = Rpc("rpc.chat-proxy.end_shares.v1", SessionRequest, Empty)
+GET_SHARED = Rpc("rpc.chat-proxy.get_shared.v1", GetShared, SharedPage)
 ATTACH = Rpc("rpc.chat-proxy.attach.v1", Attach, Attached)
 
 

@@ -6,7 +6,8 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
-from common.messaging.streams import ensure_bucket
+from common.ids import new_id
+from common.messaging.streams import TRANSFER_BUCKET, TRANSFER_TTL, ensure_bucket
 
 
 class ObjectBucket:
@@ -74,3 +75,26 @@ class ObjectBucket:
                 self._jetstream, self._bucket, ttl=self._ttl, replicas=self._replicas
             )
         return self._opened
+
+
+class TransferBucket:
+    """Bodies on their way from one service to another: put once, taken once. What nobody takes is
+    gone after some minutes.
+    """
+
+    def __init__(self, jetstream: JetStreamContext, *, replicas: int = 1) -> None:
+        self._bucket = ObjectBucket(
+            jetstream, TRANSFER_BUCKET, ttl=TRANSFER_TTL, replicas=replicas
+        )
+
+    async def put(self, content: bytes) -> str:
+        """The name under which it is taken."""
+        name = new_id("obj")
+        await self._bucket.put(name, content)
+        return name
+
+    async def take(self, name: str) -> bytes | None:
+        """The content, or None when there is none (any more)."""
+        content = await self._bucket.get(name)
+        await self._bucket.delete(name)
+        return content

@@ -20,6 +20,7 @@ from nats.js.object_store import ObjectStore
 EVENTS_STREAM = "EVENTS"
 JOURNAL_STREAM = "JOURNAL"
 TRANSFER_BUCKET = "transfer"
+TRANSFER_TTL = timedelta(minutes=10)
 
 _STREAM_NAME_IN_USE = 10058
 

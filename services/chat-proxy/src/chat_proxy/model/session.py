@@ -1,6 +1,7 @@
 """A session: an owner, a skill pinned by digest, and where its journal stands."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +10,9 @@ from typing import Self
 from common.contracts.sandbox import LaunchSkill
 
 _TITLE_CHARS = 60
-_WORD = re.compile(r"\w{2,40}")
+_WORD = re.compile(r"\w+")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_WORD_CHARS = 40
 _MOST_WORDS = 2000
 
 
@@ -52,6 +55,21 @@ def title_of(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The distinct words by which a text is found, in the order they appear."""
-    words = dict.fromkeys(match.group().lower() for match in _WORD.finditer(text))
+    """The distinct words by which a text is found, in the order they appear: without case and
+    accents, and pairs of characters where a script puts no spaces between words.
+    """
+    words: dict[str, None] = {}
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    for match in _WORD.finditer(unicodedata.normalize("NFC", plain)):
+        words.update(dict.fromkeys(_pieces(match.group())))
+        if len(words) >= _MOST_WORDS:
+            break
     return list(words)[:_MOST_WORDS]
+
+
+def _pieces(word: str) -> list[str]:
+    unspaced = _UNSPACED.findall(word)
+    pieces = [run[at : at + 2] for run in unspaced for at in range(max(len(run) - 1, 1))]
+    rest = _UNSPACED.sub(" ", word).split()
+    return pieces + [piece[:_WORD_CHARS] for piece in rest if len(piece) > 1]

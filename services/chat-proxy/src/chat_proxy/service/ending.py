@@ -45,7 +45,7 @@ async def end(
         lambda: outside.sessions.end_turn(
             running.turn,
             last_seq=writer.last_seq,
-            words=words_of(writer.answer.text),
+            words=words_of(f"{running.turn.text}\n{writer.answer.text}"),
             at=outside.clock(),
         )
     )

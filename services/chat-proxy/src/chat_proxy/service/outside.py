@@ -13,7 +13,9 @@ from chat_proxy.ports import (
     Replicas,
     Sandboxes,
     Sessions,
+    Shares,
     Skills,
+    Transfer,
     Turns,
     Usage,
 )
@@ -47,6 +49,8 @@ class Outside:
     answers: Answers
     approvals: Approvals
     usage: Usage
+    shares: Shares
+    transfer: Transfer
     sandboxes: Sandboxes
     skills: Skills
     agents: Agents

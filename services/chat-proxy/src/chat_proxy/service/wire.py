@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
 from chat_proxy.model.session import ChatSession
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
 from chat_proxy.model.usage import Spent
 
@@ -65,6 +66,18 @@ def to_approval(approval: Approval) -> contract.Approval:
         detail=approval.detail,
         expires_at=approval.expires_at,
         decided_at=approval.decided_at,
+    )
+
+
+def to_share(share: Share) -> contract.Share:
+    return contract.Share(
+        id=share.id,
+        session_id=share.session_id,
+        with_tools=share.with_tools,
+        with_reasoning=share.with_reasoning,
+        last_seq=share.last_seq,
+        created_at=share.created_at,
+        expires_at=share.expires_at,
     )
 
 

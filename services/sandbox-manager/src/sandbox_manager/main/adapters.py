@@ -1,19 +1,17 @@
 """Every port in its real form."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from common.contracts.skills import BUNDLE_BUCKET
 from common.messaging.journal import Journal
-from common.messaging.objects import ObjectBucket
-from common.messaging.streams import TRANSFER_BUCKET
+from common.messaging.objects import ObjectBucket, TransferBucket
 from common.mongo import Database
 from common.outbox import ARCHIVE_INDEXES
 from common.preview import PreviewGuard
 from common.running import Backbone
 
 from sandbox_manager.adapters.agents import PreviewAgents
-from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills, BusTransfer
+from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills
 from sandbox_manager.adapters.daytona.accounts import AccountsProvider
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider
 from sandbox_manager.adapters.daytona.toolbox import Toolbox
@@ -54,8 +52,6 @@ INDEXES = {
     ACCOUNTS: ACCOUNT_INDEXES,
     EVENTS: ARCHIVE_INDEXES,
 }
-
-_TRANSFER_TTL = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def adapters_of(
         skills=BusSkills(connections.rpc, ObjectBucket(jetstream, BUNDLE_BUCKET)),
         keys=BusKeys(connections.rpc),
         journal=BusJournal(Journal(connections.nats, jetstream)),
-        transfer=BusTransfer(ObjectBucket(jetstream, TRANSFER_BUCKET, ttl=_TRANSFER_TTL)),
+        transfer=TransferBucket(jetstream),
         sealer=AesSealer(key),
         signer=Ed25519Signer(key),
     )

@@ -12,8 +12,12 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 SESSIONS = "chat_sessions"
 MESSAGES = "chat_messages"
+WORDS = "chat_words"
+"""By which a turn is found: a document a turn, so that none grows with its session."""
+
 TURNS = "turns"
 APPROVALS = "approvals"
+SHARES = "shares"
 USAGE = "usage"
 CAPS = "usage_caps"
 ARCHIVE = "events"
@@ -30,6 +34,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         OUTBOX_INDEX,
     ),
     MESSAGES: (IndexModel([("session_id", ASCENDING), ("seq", ASCENDING)]),),
+    WORDS: (
+        IndexModel([("owner_id", ASCENDING), ("words", ASCENDING)]),
+        IndexModel([("session_id", ASCENDING)]),
+    ),
     TURNS: (
         # One running turn per session, whoever asks.
         IndexModel(
@@ -54,6 +62,11 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("owner_id", ASCENDING), ("choice", ASCENDING), ("state", ASCENDING)]),
         IndexModel([("session_id", ASCENDING)]),
         OUTBOX_INDEX,
+    ),
+    SHARES: (
+        IndexModel([("token_sha256", ASCENDING)], unique=True),
+        IndexModel([("session_id", ASCENDING)]),
+        IndexModel([("purge_at", ASCENDING)], expireAfterSeconds=0),
     ),
     USAGE: (
         IndexModel([("owner_id", ASCENDING), ("day", ASCENDING)]),

@@ -15,7 +15,9 @@ from chat_proxy.adapters.mongo.collections import (
     APPROVALS,
     MESSAGES,
     SESSIONS,
+    SHARES,
     TURNS,
+    WORDS,
     answering,
     outbox_of,
     with_event,
@@ -29,13 +31,16 @@ class MongoSessions(Sessions):
     def __init__(self, database: Database) -> None:
         self._sessions = database[SESSIONS]
         self._turns = database[TURNS]
-        self._of_session = (database[MESSAGES], database[TURNS], database[APPROVALS])
+        self._words = database[WORDS]
+        self._of_session = tuple(
+            database[name] for name in (MESSAGES, TURNS, APPROVALS, SHARES, WORDS)
+        )
 
     async def create(
         self, session: ChatSession, *, idempotency_key: str | None, emit: OutgoingEvent
     ) -> ChatSession:
         document = to_document(session) | {
-            "words": words_of(f"{session.title} {session.skill.ref}"),
+            "words": _title_words(session),
             "outbox": outbox_of(emit),
         }
         if idempotency_key is not None:
@@ -57,11 +62,9 @@ class MongoSessions(Sessions):
 
     async def list(self, owner_id: str, *, words: Sequence[str], limit: int) -> list[ChatSession]:
         query: Document = {"owner_id": owner_id, "state": SessionState.ACTIVE.value}
-        if words:
-            # The last word may be in typing; words hold only letters, digits and underscores.
-            query["$and"] = [{"words": word} for word in words[:-1]]
-            query["$and"].append({"words": {"$regex": f"^{words[-1]}"}})
         with answering():
+            if words:
+                query["_id"] = {"$in": [*await self._with_words(owner_id, words)]}
             cursor = self._sessions.find(query).sort("updated_at", DESCENDING).limit(limit)
             return [to_session(document) async for document in cursor]
 
@@ -77,19 +80,18 @@ class MongoSessions(Sessions):
 
     async def rename(self, session: ChatSession) -> ChatSession:
         update = {
-            "$set": {"title": session.title, "titled": True, "updated_at": session.updated_at},
-            "$addToSet": {"words": {"$each": words_of(session.title)}},
+            "$set": {
+                "title": session.title,
+                "titled": True,
+                "updated_at": session.updated_at,
+                "words": _title_words(session),
+            }
         }
         return to_session(await self._update({"_id": session.id}, update))
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, words: Sequence[str], at: datetime
-    ) -> ChatSession | None:
+    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
         query = {"_id": turn.session_id, "state": SessionState.ACTIVE.value}
-        update = {
-            "$set": {"turn_id": turn.id, "updated_at": at},
-            "$addToSet": {"words": {"$each": list(words)}},
-        }
+        update = {"$set": {"turn_id": turn.id, "updated_at": at}}
         with answering():
             found = await self._sessions.find_one_and_update(
                 query, update, return_document=ReturnDocument.AFTER
@@ -111,12 +113,14 @@ class MongoSessions(Sessions):
     async def end_turn(
         self, turn: Turn, *, last_seq: int, words: Sequence[str], at: datetime
     ) -> None:
-        update = {
-            "$set": {"turn_id": None, "updated_at": at},
-            "$max": {"last_seq": last_seq},
-            "$addToSet": {"words": {"$each": list(words)}},
+        update = {"$set": {"turn_id": None, "updated_at": at}, "$max": {"last_seq": last_seq}}
+        found_by = {
+            "owner_id": turn.owner_id,
+            "session_id": turn.session_id,
+            "words": list(words),
         }
         with answering():
+            await self._words.update_one({"_id": turn.id}, {"$set": found_by}, upsert=True)
             await self._sessions.update_one({"_id": turn.session_id, "turn_id": turn.id}, update)
 
     async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
@@ -144,6 +148,22 @@ class MongoSessions(Sessions):
         await self._sessions.delete_one({"_id": session_id})
         return 1
 
+    async def _with_words(self, owner_id: str, words: Sequence[str]) -> set[str]:
+        """The sessions that hold every word, in the title or anywhere in their turns."""
+        found: set[str] | None = None
+        for position, word in enumerate(words):
+            # The last word may be in typing; words hold only letters, digits and underscores.
+            is_last = position == len(words) - 1
+            query = {"owner_id": owner_id, "words": {"$regex": f"^{word}"} if is_last else word}
+            holding = {
+                *await self._sessions.distinct("_id", query),
+                *await self._words.distinct("session_id", query),
+            }
+            found = holding if found is None else found & holding
+            if not found:
+                break
+        return found or set()
+
     async def _one(self, query: Document) -> Document:
         with answering():
             return _found(await self._sessions.find_one(query))
@@ -155,6 +175,10 @@ class MongoSessions(Sessions):
                     query, update, return_document=ReturnDocument.AFTER
                 )
             )
+
+
+def _title_words(session: ChatSession) -> list[str]:
+    return words_of(f"{session.title} {session.skill.ref}")
 
 
 def to_document(session: ChatSession) -> Document:

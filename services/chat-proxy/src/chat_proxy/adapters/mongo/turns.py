@@ -8,7 +8,7 @@ from common.contracts.events import OutgoingEvent
 from common.contracts.sandbox import Failure
 from common.errors import ErrorCode, NotFoundError, StaleFenceError
 from common.mongo import Database, Document
-from pymongo import ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat_proxy.adapters.mongo.collections import TURNS, answering, outbox_of, with_event
@@ -54,6 +54,11 @@ class MongoTurns(Turns):
         with answering():
             document = await self._turns.find_one({"session_id": session_id, "active": True})
         return None if document is None else to_turn(document)
+
+    async def of_session(self, session_id: str) -> list[Turn]:
+        with answering():
+            cursor = self._turns.find({"session_id": session_id}).sort("created_at", ASCENDING)
+            return [to_turn(document) async for document in cursor]
 
     async def count_active(self, owner_id: str) -> int:
         with answering():
