@@ -24,6 +24,9 @@ async def serve_sessions(server: RpcServer, sessions: SessionService) -> None:
     async def list_sessions(request: contract.ListSessions) -> contract.SessionList:
         return await sessions.list(request.owner_id, request.query)
 
+    async def find_session(request: contract.SessionRequest) -> contract.Session:
+        return await sessions.find(request.owner_id, request.session_id)
+
     async def get_session(request: contract.SessionRequest) -> contract.SessionDetail:
         return await sessions.get(request.owner_id, request.session_id)
 
@@ -36,24 +39,17 @@ async def serve_sessions(server: RpcServer, sessions: SessionService) -> None:
 
     await server.serve(contract.CREATE_SESSION, create_session)
     await server.serve(contract.LIST_SESSIONS, list_sessions)
+    await server.serve(contract.FIND_SESSION, find_session)
     await server.serve(contract.GET_SESSION, get_session)
     await server.serve(contract.RENAME_SESSION, rename_session)
     await server.serve(contract.DELETE_SESSION, delete_session)
 
 
 async def serve_turns(server: RpcServer, turns: TurnService, *, me: str) -> None:
-    async def start_turn(request: contract.StartTurn) -> contract.Turn:
-        return await turns.start(
-            request.owner_id,
-            request.session_id,
-            request.text,
-            idempotency_key=request.idempotency_key,
-        )
-
     async def get_turn(request: contract.TurnRequest) -> contract.Turn:
         return await turns.get(request.owner_id, request.session_id, request.turn_id)
 
-    await server.serve(contract.START_TURN, start_turn)
+    await server.serve(contract.START_TURN, turns.start)
     await server.serve(contract.GET_TURN, get_turn)
     await server.serve(contract.STOP_TURN, turns.stop)
     await server.serve(contract.STOP_TURN, turns.stop_here, target=me)

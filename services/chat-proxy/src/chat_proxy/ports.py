@@ -263,7 +263,9 @@ class AgentSession(Protocol):
     @property
     def standing(self) -> Standing: ...
 
-    async def submit(self, text: str) -> None: ...
+    async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
+        """Prompt; the model is shown the `images` that the agent finds at those paths."""
+        ...
 
     async def read(self) -> Sequence[AgentEvent]:
         """The events that came together. Raises AgentLostError when the connection is gone."""

@@ -122,6 +122,7 @@ class TestTurns:
         assert await store.turns.count_active(turn.owner_id) == 1
 
     async def test_a_key_gives_the_turn_it_made(self, store: Any, turn: Turn) -> None:
+        turn = replace(turn, attachments=("a.txt", "b/c.png"))
         await store.turns.start(turn, idempotency_key="k", emit=event())
         again = replace(turn, id=new_id("tur"))
 

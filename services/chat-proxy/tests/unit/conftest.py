@@ -112,6 +112,7 @@ class FakeConversation:
     standing: Standing = field(default_factory=lambda: Standing(running=False))
     record: list[TranscriptMessage] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
+    images: list[list[str]] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
     waits: bool = True
     refusal: str = ""
@@ -127,8 +128,9 @@ class FakeConversation:
     def drop(self) -> None:
         self._batches.put_nowait(None)
 
-    async def submit(self, text: str) -> None:
+    async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
         self.prompts.append(text)
+        self.images.append(list(images))
         self.is_fresh = False
 
     async def read(self) -> Sequence[AgentEvent]:
@@ -271,7 +273,7 @@ class World:
 
     async def say(self, session: contract.Session, text: str = "go") -> TurnRunner:
         """A turn that has reached its agent."""
-        await self.me.turns.start(OWNER, session.id, text, idempotency_key=None)
+        await self.me.start(session, text)
         runner = self.me.runners.of(session.id)
         assert runner is not None
         await self.until(lambda: bool(self.agents.opened) and bool(self.agents.last.prompts))
@@ -294,6 +296,24 @@ class Process:
         self.attaching = AttachService(outside, self.runners)
         self.exporting, self.sharing = ExportService(outside), SharingService(outside)
         self.takeover = Takeover(outside, self.runners)
+
+    async def start(
+        self,
+        session: contract.Session,
+        text: str,
+        *,
+        key: str | None = None,
+        attachments: Sequence[str] = (),
+    ) -> contract.Turn:
+        return await self.turns.start(
+            contract.StartTurn(
+                owner_id=OWNER,
+                session_id=session.id,
+                text=text,
+                attachments=list(attachments),
+                idempotency_key=key,
+            )
+        )
 
 
 @pytest.fixture

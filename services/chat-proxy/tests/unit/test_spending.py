@@ -32,7 +32,7 @@ class TestCap:
         world.usage.days[TODAY] = Spent(3, 60, 40)
 
         with pytest.raises(RateLimitedError) as refused:
-            await world.me.turns.start(OWNER, session.id, "more", idempotency_key=None)
+            await world.me.start(session, "more")
 
         assert refused.value.code is ErrorCode.QUOTA_EXCEEDED
         assert refused.value.retry_at == next_day(START)
@@ -59,15 +59,15 @@ class TestCap:
 
     async def test_a_turn_that_was_let_pass_is_found_again(self, world: Any) -> None:
         session = await world.session()
-        first = await world.me.turns.start(OWNER, session.id, "go", idempotency_key="k")
+        first = await world.me.start(session, "go", key="k")
         await world.me.spending.set_cap(OWNER, 1)
         world.usage.days[TODAY] = Spent(1, 1, 0)
 
-        again = await world.me.turns.start(OWNER, session.id, "go", idempotency_key="k")
+        again = await world.me.start(session, "go", key="k")
 
         assert again.id == first.id
         with pytest.raises(RateLimitedError):
-            await world.me.turns.start(OWNER, session.id, "go", idempotency_key="other")
+            await world.me.start(session, "go", key="other")
 
     async def test_it_starts_anew_on_the_next_day(self, world: Any) -> None:
         session = await world.session()

@@ -16,6 +16,7 @@ from common.contracts.chat import TurnRequest, TurnState
 from common.errors import (
     ConflictError,
     ErrorCode,
+    InvalidError,
     NotFoundError,
     RateLimitedError,
     UnavailableError,
@@ -36,7 +37,7 @@ class TestStart:
         session = await world.session()
         world.sandboxes.failure = UnavailableError("no sandbox")
 
-        await world.me.turns.start(OWNER, session.id, "keep this", idempotency_key=None)
+        await world.me.start(session, "keep this")
 
         assert [turn.text for turn in world.turns.by_id.values()] == ["keep this"]
         assert [event.subject for event in world.turns.emitted[:1]] == ["evt.turn.started.v1"]
@@ -66,32 +67,28 @@ class TestStart:
         running = await world.say(session)
 
         with pytest.raises(ConflictError) as refused:
-            await world.me.turns.start(OWNER, session.id, "more", idempotency_key=None)
+            await world.me.start(session, "more")
 
         assert refused.value.code is ErrorCode.TURN_RUNNING
         assert refused.value.extra == {"turn_id": running.turn.id}
 
     async def test_the_same_key_is_the_same_turn(self, world: Any) -> None:
         session = await world.session()
-        first = await world.me.turns.start(OWNER, session.id, "go", idempotency_key="k")
+        first = await world.me.start(session, "go", key="k")
 
-        again = await world.me.turns.start(OWNER, session.id, "go", idempotency_key="k")
+        again = await world.me.start(session, "go", key="k")
 
         assert again.id == first.id
         with pytest.raises(ConflictError) as refused:
-            await world.me.turns.start(OWNER, session.id, "stay", idempotency_key="k")
+            await world.me.start(session, "stay", key="k")
         assert refused.value.code is ErrorCode.IDEMPOTENCY_MISMATCH
 
     async def test_too_many_at_once_are_refused_with_the_limit(self, world: Any) -> None:
         for _ in range(world.limits.turns_per_owner):
-            await world.me.turns.start(
-                OWNER, (await world.session()).id, "go", idempotency_key=None
-            )
+            await world.me.start(await world.session(), "go")
 
         with pytest.raises(RateLimitedError) as refused:
-            await world.me.turns.start(
-                OWNER, (await world.session()).id, "go", idempotency_key=None
-            )
+            await world.me.start(await world.session(), "go")
 
         assert refused.value.code is ErrorCode.QUOTA_EXCEEDED
         assert refused.value.extra["value"] == world.limits.turns_per_owner
@@ -104,6 +101,44 @@ class TestStart:
         detail = await world.me.sessions.get(OWNER, session.id)
         assert detail.title == "Count the words of this"
         assert detail.turn_id is not None
+
+
+class TestAttachments:
+    async def test_the_agent_is_told_of_them_and_shown_the_images(self, world: Any) -> None:
+        session = await world.session()
+        paths = ["data.csv", "shots/one.PNG"]
+
+        turn = await world.me.start(session, "what is this", attachments=paths)
+        await world.until(lambda: bool(world.agents.opened and world.agents.last.prompts))
+
+        assert turn.attachments == paths
+        assert world.agents.last.prompts[0].endswith(
+            "instruction alongside the skill invocation: [The user attached these files, which"
+            " are in your working directory:\n- data.csv\n- shots/one.PNG]\n\nwhat is this"
+        )
+        assert world.agents.last.images == [["/work/shots/one.PNG"]]
+        assert world.live.entries[0].fields["attachments"] == paths
+        detail = await world.me.sessions.get(OWNER, session.id)
+        assert detail.title == "what is this"
+
+    @pytest.mark.parametrize(
+        "path", ["", "/etc/passwd", "../x", "a/../../b", "a\nb", "a\\b", ".", "\x7f/.."]
+    )
+    async def test_they_lie_in_the_workspace(self, world: Any, path: str) -> None:
+        session = await world.session()
+
+        with pytest.raises(InvalidError) as refused:
+            await world.me.start(session, "go", attachments=["fine.txt", path])
+
+        assert refused.value.code is ErrorCode.PATH_REFUSED
+        assert not world.turns.by_id
+
+    async def test_another_file_is_another_message(self, world: Any) -> None:
+        session = await world.session()
+        await world.me.start(session, "go", key="k", attachments=["a"])
+
+        with pytest.raises(ConflictError):
+            await world.me.start(session, "go", key="k", attachments=["b"])
 
 
 class TestJournal:
@@ -186,7 +221,7 @@ class TestEnd:
             "the sandbox does not wake up", code=ErrorCode.SANDBOX_UNAVAILABLE
         )
 
-        started = await world.me.turns.start(OWNER, session.id, "go", idempotency_key=None)
+        started = await world.me.start(session, "go")
 
         await world.until(lambda: world.turns.by_id[started.id].is_ended)
         turn = world.turns.by_id[started.id]

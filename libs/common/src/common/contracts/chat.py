@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from common.contracts.base import Empty, Message, OwnerId, Request, Rpc, WireSecret
-from common.contracts.sandbox import Failure, LaunchSkill, Receipt, StoredBody
+from common.contracts.sandbox import Failure, FilePath, LaunchSkill, Receipt, StoredBody
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^ses_[a-z0-9]{20}$")]
 TurnId = Annotated[str, StringConstraints(pattern=r"^tur_[a-z0-9]{20}$")]
@@ -55,6 +55,7 @@ class TurnStarted(Entry):
     type: Literal["turn.started"] = "turn.started"
     text: str
     skill_digest: str | None = None
+    attachments: list[str] = []
 
 
 class Text(Entry):
@@ -175,6 +176,7 @@ class ChatMessage(Message):
     turn_id: str
     role: Literal["user", "assistant"]
     text: str
+    attachments: list[str] = []
     entries: list[JournalEntry] = []
     created_at: datetime
 
@@ -202,6 +204,7 @@ class Turn(Message):
     session_id: SessionId
     state: TurnState
     text: str
+    attachments: list[str] = []
     skill_digest: str | None = None
     other_skills: list[str] = []
     error: Failure | None = None
@@ -279,7 +282,10 @@ class RenameSession(SessionRequest):
 
 
 class StartTurn(SessionRequest):
+    """`attachments` are files of the session's workspace, put there before."""
+
     text: str = Field(min_length=1, max_length=100_000)
+    attachments: list[FilePath] = Field(default=[], max_length=20)
     idempotency_key: str | None = Field(default=None, max_length=200)
 
 
@@ -396,6 +402,7 @@ class Attached(Message):
 
 CREATE_SESSION = Rpc("rpc.chat-proxy.create_session.v1", CreateSession, Session)
 LIST_SESSIONS = Rpc("rpc.chat-proxy.list_sessions.v1", ListSessions, SessionList)
+FIND_SESSION = Rpc("rpc.chat-proxy.find_session.v1", SessionRequest, Session)
 GET_SESSION = Rpc("rpc.chat-proxy.get_session.v1", SessionRequest, SessionDetail)
 RENAME_SESSION = Rpc("rpc.chat-proxy.rename_session.v1", RenameSession, Session)
 DELETE_SESSION = Rpc("rpc.chat-proxy.delete_session.v1", SessionRequest, Empty)

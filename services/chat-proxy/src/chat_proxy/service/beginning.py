@@ -32,7 +32,8 @@ async def begin(
     )
     if not answer.segments:
         running.turn = replace(running.turn, seq_from=writer.last_seq + 1)
-        writer.add("turn.started", text=turn.text, skill_digest=turn.skill_digest)
+        attached = {"attachments": list(turn.attachments)} if turn.attachments else {}
+        writer.add("turn.started", text=turn.text, skill_digest=turn.skill_digest, **attached)
         await writer.publish()
     return writer, session is not None
 

@@ -82,7 +82,7 @@ class Conversation:
             await self._keep_name(agent.name)
         if self._link.replayed:
             self.scribe.note(_REPLAYED, "history_replayed")
-        await agent.submit(prompt)
+        await agent.submit(prompt, images=self._link.images)
         self._running.heard_at = self._outside.clock()
 
     async def _keep_name(self, name: str) -> None:
@@ -143,7 +143,7 @@ class Conversation:
 
     async def _catch_up(self, agent: AgentSession) -> Outcome | None:
         """Write what is missing; the outcome if the agent has ended meanwhile."""
-        prompt, standing = self._running.turn.text, agent.standing
+        prompt, standing = self._running.turn.prompt, agent.standing
         running = standing.running and is_ours(prompt, standing.prompt)
         messages = await agent.transcript()
         same = await persist(lambda: self._outside.turns.count_same(self._running.turn))
@@ -152,7 +152,7 @@ class Conversation:
             if self.writer.answer.streamed or self.scribe.known_tools:
                 return failed(ErrorCode.AGENT_LOST, _LOST)
             first = not any(message.role == "user" for message in messages)
-            await agent.submit(await self._link.prompt(first=first))
+            await agent.submit(await self._link.prompt(first=first), images=self._link.images)
             return None
         self._restate(
             catch_up(

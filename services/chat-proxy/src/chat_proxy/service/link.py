@@ -74,7 +74,7 @@ class AgentLink:
 
     async def prompt(self, *, first: bool) -> str:
         """The turn's text as the agent gets it: a conversation's first one brings the skill."""
-        session, text = self._running.session, self._running.turn.text
+        session, text = self._running.session, self._running.turn.prompt
         if not first:
             return text
         if self._skill_text is None:
@@ -82,6 +82,12 @@ class AgentLink:
         else:
             content = await self._skill_text
         return first_prompt(session.skill, content, self.skill_directory, text)
+
+    @property
+    def images(self) -> list[str]:
+        """The turn's attached images, where the agent finds them."""
+        workspace = self._address.workspace if self._address else ""
+        return [f"{workspace}/{path}" for path in self._running.turn.images]
 
     async def renew(self) -> None:
         """Prolong the use-lease, or get another where it ended while nobody could prolong it."""

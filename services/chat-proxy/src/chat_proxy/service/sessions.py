@@ -54,6 +54,9 @@ class SessionService:
         )
         return contract.SessionList(sessions=[to_session(session) for session in found])
 
+    async def find(self, owner_id: str, session_id: str) -> contract.Session:
+        return to_session(await self._outside.sessions.get(owner_id, session_id))
+
     async def get(self, owner_id: str, session_id: str) -> contract.SessionDetail:
         """With the newest messages that fit a reply; attaching gives the others."""
         session = await self._outside.sessions.get(owner_id, session_id)

@@ -44,6 +44,7 @@ def to_turn(turn: Turn, spent: Spent | None = None) -> contract.Turn:
         session_id=turn.session_id,
         state=turn.state,
         text=turn.text,
+        attachments=list(turn.attachments),
         skill_digest=turn.skill_digest,
         other_skills=list(turn.other_skills),
         error=turn.error,
@@ -106,6 +107,7 @@ def to_messages(answer: Answer) -> list[contract.ChatMessage]:
         turn_id=answer.turn_id,
         role="user",
         text=started.fields["text"],
+        attachments=started.fields.get("attachments", []),
         created_at=started.at,
     )
     reply = contract.ChatMessage(

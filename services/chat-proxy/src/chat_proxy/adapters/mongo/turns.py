@@ -132,6 +132,7 @@ def to_document(turn: Turn) -> Document:
         "session_id": turn.session_id,
         "owner_id": turn.owner_id,
         "text": turn.text,
+        "attachments": list(turn.attachments),
         "created_at": turn.created_at,
         "stop_requested": turn.stop_requested,
         "claim": {
@@ -164,6 +165,7 @@ def to_turn(document: Document) -> Turn:
         owner_id=document["owner_id"],
         text=document["text"],
         created_at=document["created_at"],
+        attachments=tuple(document["attachments"]),
         claim=Claim(holder=claim["holder"], fence=claim["fence"], until=claim["until"]),
         state=TurnState(document["state"]),
         skill_digest=document["skill_digest"],
