@@ -48,6 +48,7 @@ class FakeSandboxes:
     renewed: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    notices: tuple[str, ...] = ()
     state: LaunchState = LaunchState.READY
 
     async def launch(self, owner_id: str, launch_id: str) -> Launch:
@@ -87,6 +88,7 @@ class FakeSandboxes:
             token="token",
             workspace="/work",
             skill_directory=f"/skills/{session.skill.directory}",
+            notices=self.notices,
         )
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None:

@@ -6,9 +6,16 @@ import pytest
 from chat_proxy.relay.access import Access, Target
 from chat_proxy.relay.directory import BusDirectory
 from chat_proxy.relay.errors import RefusedError
-from common.contracts.keys import GET_SETTINGS, REVEAL, OwnerSettings, Reveal, Revealed
+from common.contracts.keys import (
+    GET_SETTINGS,
+    REVEAL,
+    GetSettings,
+    OwnerSettings,
+    Reveal,
+    Revealed,
+)
 from common.contracts.sandbox import AUTHORIZE_RELAY, AuthorizeRelay, RelayGrant
-from common.errors import AppError, ErrorCode, NotFoundError, UnavailableError
+from common.errors import ErrorCode, NotFoundError, UnavailableError
 from common.ids import new_id
 from common.testing.bus import FakeServices
 from pydantic import SecretStr
@@ -130,7 +137,21 @@ class TestTarget:
 
         assert error.value.status == 503
 
-    async def test_a_changed_model_counts_at_once(
+    async def test_what_the_agent_was_told_counts_before_the_settings(
+        self, access: Access, services: FakeServices
+    ) -> None:
+        told = GRANT.model_copy(
+            update={"provider": "custom", "model": "m", "base_url": "https://llm.example/v1"}
+        )
+        services.answer(AUTHORIZE_RELAY, told)
+
+        target = await target_of(access)
+
+        assert (target.provider.name, target.model) == ("custom", "m")
+        assert target.base_url == "https://llm.example/v1"
+        assert asked(services, GetSettings) == 0
+
+    async def test_before_it_was_told_anything_the_settings_count(
         self, access: Access, services: FakeServices
     ) -> None:
         await target_of(access)
@@ -138,22 +159,19 @@ class TestTarget:
 
         assert (await target_of(access)).provider.name == "openai"
 
-    async def test_grants_and_keys_are_kept_for_a_moment(
+    async def test_keys_are_kept_for_a_moment_and_grants_are_not(
         self, access: Access, services: FakeServices
     ) -> None:
         await target_of(access)
         await target_of(access)
 
-        assert (asked(services, AuthorizeRelay), asked(services, Reveal)) == (1, 1)
+        assert (asked(services, AuthorizeRelay), asked(services, Reveal)) == (2, 1)
 
     async def test_a_deleted_sandboxs_token_is_worth_nothing_at_once(
         self, access: Access, services: FakeServices
     ) -> None:
         await target_of(access)
-        gone: AppError = NotFoundError("gone")
-        services.answer(AUTHORIZE_RELAY, gone)
-
-        access.forget_sandbox("sbx_1")
+        services.answer(AUTHORIZE_RELAY, NotFoundError("gone"))
 
         with pytest.raises(RefusedError):
             await target_of(access)
@@ -174,7 +192,6 @@ class TestTarget:
         await target_of(access)
 
         access.forget_keys(new_id("own"))
-        access.forget_sandbox("sbx_2")
         await target_of(access)
 
-        assert (asked(services, AuthorizeRelay), asked(services, Reveal)) == (1, 1)
+        assert asked(services, Reveal) == 1

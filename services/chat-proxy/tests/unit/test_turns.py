@@ -142,6 +142,16 @@ class TestAttachments:
 
 
 class TestJournal:
+    async def test_what_the_user_should_know_of_the_sandbox_is_told(self, world: Any) -> None:
+        world.sandboxes.notices = ("New settings wait.",)
+
+        await world.say(await world.session())
+        world.agents.last.tell(TextDelta("Hi."))
+        await world.until(lambda: "text" in world.live.kinds)
+
+        assert world.live.kinds == ["turn.started", "notice", "text"]
+        assert world.live.entries[1].fields == {"text": "New settings wait.", "code": "sandbox"}
+
     async def test_what_comes_together_is_one_entry(self, world: Any) -> None:
         session = await world.session()
         runner = await world.say(session)

@@ -64,5 +64,6 @@ def _address(endpoint: AgentEndpoint) -> AgentAddress:
         token=endpoint.token.get_secret_value(),
         workspace=endpoint.workspace,
         skill_directory=endpoint.skill_directory,
+        notices=tuple(endpoint.notices),
         headers={name: value.get_secret_value() for name, value in endpoint.headers.items()},
     )

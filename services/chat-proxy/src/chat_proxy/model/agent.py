@@ -141,7 +141,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class AgentAddress:
-    """How to reach the owner's agent under a use-lease. `url` and `token` are secrets."""
+    """How to reach the owner's agent under a use-lease. `url` and `token` are secrets; `notices`
+    is what the user should know about this turn.
+    """
 
     use_lease_id: str
     sandbox_id: str
@@ -149,4 +151,5 @@ class AgentAddress:
     token: str = field(repr=False)
     workspace: str
     skill_directory: str
+    notices: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from chat_proxy.relay.cache import Cache
 from chat_proxy.relay.errors import missing_key, no_token, not_configured, platform_unavailable
 
-GRANT_S = 5.0
 KEY_S = 30.0
 DEMO = "demo"
 
@@ -61,23 +60,20 @@ class Directory(Protocol):
 
 
 class Access:
-    """Settings are asked for at every call: a changed model counts at once. Grants and keys are
-    kept for seconds, and dropped when their sandbox or their secret changes.
+    """Whose token it is, and what the agent was last told to call, is asked for at every call: a
+    deleted sandbox's token is worth nothing at once, and a changed model counts from the turn on
+    that is told of it. Keys are kept for seconds, and dropped when they change.
     """
 
     def __init__(self, directory: Directory, *, demo_url: str | None) -> None:
         self._directory = directory
         self._demo_url = demo_url
-        self._grants = Cache[str, RelayGrant](GRANT_S)
         self._keys = Cache[tuple[str, str], SecretStr](KEY_S)
 
-    async def grant(self, token: str, *, fresh: bool = False) -> RelayGrant:
+    async def grant(self, token: str) -> RelayGrant:
         """Whose token it is. Raises RefusedError."""
-        sha256 = hashlib.sha256(token.encode()).hexdigest()
-        if fresh:
-            self._grants.drop(lambda key, _: key == sha256)
         try:
-            return await self._grants.get(sha256, lambda: self._directory.grant(sha256))
+            return await self._directory.grant(hashlib.sha256(token.encode()).hexdigest())
         except (NotFoundError, UnauthenticatedError, ForbiddenError) as exc:
             raise no_token() from exc
         except AppError as exc:
@@ -86,9 +82,9 @@ class Access:
     async def target(self, grant: RelayGrant) -> Target:
         """Raises RefusedError."""
         try:
-            settings = await self._directory.settings(grant.owner_id)
-            provider = PROVIDERS[settings.provider]
-            base_url = self._base_url(provider, settings)
+            choice = await self._choice(grant)
+            provider = PROVIDERS[choice.provider]
+            base_url = self._base_url(provider, choice)
             key = await self._key(grant.owner_id, provider)
         except AppError as exc:
             raise platform_unavailable(exc) from exc
@@ -96,17 +92,19 @@ class Access:
             owner_id=grant.owner_id,
             sandbox_id=grant.sandbox_id,
             provider=provider,
-            model=settings.model,
+            model=choice.model,
             base_url=base_url.rstrip("/"),
             is_ours=provider.name == DEMO,
             key=key,
         )
 
-    def forget_sandbox(self, sandbox_id: str) -> None:
-        self._grants.drop(lambda _, grant: grant.sandbox_id == sandbox_id)
-
     def forget_keys(self, owner_id: str) -> None:
         self._keys.drop(lambda key, _: key[0] == owner_id)
+
+    async def _choice(self, grant: RelayGrant) -> OwnerSettings:
+        if grant.provider is None or grant.model is None:
+            return await self._directory.settings(grant.owner_id)
+        return OwnerSettings(provider=grant.provider, model=grant.model, base_url=grant.base_url)
 
     def _base_url(self, provider: Provider, settings: OwnerSettings) -> str:
         theirs = provider.base_url or settings.base_url

@@ -8,10 +8,8 @@ from aiohttp import web
 from common import mongo, telemetry
 from common.clock import utc_now
 from common.contracts.events import (
-    SANDBOX_DELETED,
     SECRET_DELETED,
     SECRET_PUT,
-    SandboxChanged,
     SecretChanged,
 )
 from common.messaging import connection as bus
@@ -109,15 +107,11 @@ async def serve(settings: Settings, door: Door, ready: Ready) -> web.AppRunner:
 
 
 async def listen(nats: bus.Connection, access: Access) -> None:
-    """Forget at once what has changed; the caches' times are what is relied on."""
-
-    async def on_sandbox(data: SandboxChanged) -> None:
-        access.forget_sandbox(data.sandbox_id)
+    """Forget a key at once when it has changed; the cache's time is what is relied on."""
 
     async def on_secret(data: SecretChanged) -> None:
         access.forget_keys(data.owner_id)
 
-    await hear(nats, SANDBOX_DELETED, on_sandbox)
     await hear(nats, SECRET_PUT, on_secret)
     await hear(nats, SECRET_DELETED, on_secret)
 

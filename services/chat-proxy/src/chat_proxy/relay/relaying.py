@@ -71,14 +71,13 @@ class Relay:
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """A chat completion; the owner's settings decide the model."""
-        token = token_of(request)
-        grant = await self._access.grant(token)
+        grant = await self._access.grant(token_of(request))
         async with self._slot(grant.owner_id):
             asked = asked_in(await body_of(request, most=self._limits.max_body_bytes))
             origin = await self._calls.origin(grant.owner_id, asked.session_id)
             async with self._written(origin):
                 self._patience.check(origin)
-                await self._check_cap(token, grant)
+                await self._check_cap(grant)
                 target = await self._access.target(grant)
             return await self._send(request, origin, target, asked)
 
@@ -195,7 +194,7 @@ class Relay:
             await self._fail(origin, target, exc)
             raise
 
-    async def _check_cap(self, token: str, grant: RelayGrant) -> None:
+    async def _check_cap(self, grant: RelayGrant) -> None:
         """The cap refuses the next turn, and never cuts a running one: here it only stops what
         an agent does by itself, between turns.
         """
@@ -205,7 +204,7 @@ class Relay:
             cap = await self._used_up(grant.owner_id)
         except AppError as exc:
             raise platform_unavailable(exc) from exc
-        if cap is not None and not (await self._access.grant(token, fresh=True)).in_use:
+        if cap is not None:
             raise cap_reached(cap, next_day(self._clock()))
 
     async def _used_up(self, owner_id: str) -> int | None:

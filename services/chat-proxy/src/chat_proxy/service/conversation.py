@@ -80,6 +80,8 @@ class Conversation:
         prompt = await self._link.prompt(first=agent.is_fresh)
         if agent.name != self._running.turn.agent_session:
             await self._keep_name(agent.name)
+        for text in self._link.notices:
+            self.scribe.note(text, "sandbox")
         if self._link.replayed:
             self.scribe.note(_REPLAYED, "history_replayed")
         await agent.submit(prompt, images=self._link.images)

@@ -84,6 +84,10 @@ class AgentLink:
         return first_prompt(session.skill, content, self.skill_directory, text)
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        return self._address.notices if self._address else ()
+
+    @property
     def images(self) -> list[str]:
         """The turn's attached images, where the agent finds them."""
         workspace = self._address.workspace if self._address else ""
