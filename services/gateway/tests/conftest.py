@@ -8,7 +8,7 @@ import httpx
 import pytest
 from common.clock import utc_now
 from common.contracts.keys import RESOLVE_OWNER, Owner, ResolveOwner
-from common.testing.bus import FakeJournals, FakeServices
+from common.testing.bus import FakeBodies, FakeJournals, FakeServices
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from gateway.adapters.local_issuer import LocalIssuer
@@ -41,6 +41,11 @@ def services() -> FakeServices:
 
 
 @pytest.fixture
+def bodies() -> FakeBodies:
+    return FakeBodies()
+
+
+@pytest.fixture
 def journals() -> FakeJournals:
     return FakeJournals()
 
@@ -56,11 +61,14 @@ def viewers(journals: FakeJournals) -> Viewers:
 
 
 @pytest.fixture
-def edge(services: FakeServices, viewers: Viewers, issuer_key: Ed25519PrivateKey) -> Edge:
+def edge(
+    services: FakeServices, bodies: FakeBodies, viewers: Viewers, issuer_key: Ed25519PrivateKey
+) -> Edge:
     issuer = LocalIssuer(ISSUER, issuer_key)
     verifier = IssuerVerifier(issuer, issuer=ISSUER, audience="tryskills")
     return Edge(
         services=services,
+        bodies=bodies,
         viewers=viewers,
         authenticator=Authenticator(verifier, without_token=LOCAL_USER),
         owners=Owners(services),

@@ -168,7 +168,8 @@ class TestShare:
             await runner.done.wait()
         token = hashed(token_of(await shared(world, session)))
 
-        pages, after = [], 0
+        pages: list[contract.SharedPage] = []
+        after = 0
         while not pages or pages[-1].more:
             pages.append(await world.me.sharing.shown(token, after))
             after = pages[-1].last_seq

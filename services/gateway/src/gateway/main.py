@@ -100,6 +100,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
         answering = {name: partial(bus.ping, name) for name in SERVICES}
         edge = Edge(
             services=bus,
+            bodies=bus,
             viewers=viewers,
             authenticator=authenticator,
             owners=Owners(bus),
@@ -127,7 +128,12 @@ def create_site() -> FastAPI:
 def application(site: FastAPI, edge: Edge, settings: Settings) -> ASGIApp:
     """The site behind what guards and observes it."""
     site.state.edge = edge
-    guarded: ASGIApp = Guard(site, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
+    guarded: ASGIApp = Guard(
+        site,
+        hosts=settings.hosts,
+        max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
     if settings.cors_origins:
         guarded = CORSMiddleware(
             guarded,

@@ -25,6 +25,18 @@ class Services(Protocol):
         ...
 
 
+class Bodies(Protocol):
+    """What is too large for a message, on its way to another service or from it."""
+
+    async def put_body(self, content: bytes) -> str:
+        """The name under which it is taken."""
+        ...
+
+    async def take_body(self, name: str) -> bytes | None:
+        """The content, which is deleted; None when there is none (any more)."""
+        ...
+
+
 class Subscription(Protocol):
     async def unsubscribe(self) -> None: ...
 

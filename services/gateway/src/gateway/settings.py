@@ -32,6 +32,7 @@ class Settings(BusSettings):
     oidc_audience: str = ""
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    max_upload_bytes: int = Field(default=12 * 1024 * 1024, ge=1024)
     viewer_buffer_bytes: int = Field(default=1024 * 1024, ge=1024)
     keepalive: timedelta = timedelta(seconds=15)
     drain: timedelta = timedelta(seconds=10)

@@ -1,11 +1,15 @@
 """Bodies too large for a message, by name in an Object Store bucket."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
+from common.errors import UnavailableError
 from common.ids import new_id
 from common.messaging.streams import TRANSFER_BUCKET, TRANSFER_TTL, ensure_bucket
 
@@ -88,13 +92,24 @@ class TransferBucket:
         )
 
     async def put(self, content: bytes) -> str:
-        """The name under which it is taken."""
+        """The name under which it is taken. Raises UnavailableError."""
         name = new_id("obj")
-        await self._bucket.put(name, content)
+        with _answering():
+            await self._bucket.put(name, content)
         return name
 
     async def take(self, name: str) -> bytes | None:
-        """The content, or None when there is none (any more)."""
-        content = await self._bucket.get(name)
-        await self._bucket.delete(name)
+        """The content, or None when there is none (any more). Raises UnavailableError."""
+        with _answering():
+            content = await self._bucket.get(name)
+            await self._bucket.delete(name)
         return content
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (NatsError, TimeoutError) as exc:
+        message = "the message bus does not answer"
+        raise UnavailableError(message) from exc

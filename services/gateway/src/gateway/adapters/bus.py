@@ -13,6 +13,7 @@ from common.contracts.base import ReplyT, RequestT, Rpc
 from common.errors import UnavailableError
 from common.messaging import connection as bus
 from common.messaging.journal import Journal
+from common.messaging.objects import TransferBucket
 from common.messaging.rpc import RpcClient
 
 from gateway.ports import OnLines, Subscription
@@ -22,11 +23,12 @@ from gateway.ports import OnLines, Subscription
 class _Connected:
     rpc: RpcClient
     journal: Journal
+    transfer: TransferBucket
     ping: Callable[[], Awaitable[None]]
 
 
 class Bus:
-    """`Services` and `Journals` on one connection."""
+    """`Services`, `Journals` and `Bodies` on one connection."""
 
     def __init__(self) -> None:
         self._connected: _Connected | None = None
@@ -34,9 +36,11 @@ class Bus:
     async def hold(self, url: str) -> None:
         """Connect, waiting for a server that is not up yet, and stay so until cancelled."""
         connection = await bus.connect(url, "gateway")
+        jetstream = connection.jetstream()
         self._connected = _Connected(
             rpc=RpcClient(connection),
-            journal=Journal(connection, connection.jetstream()),
+            journal=Journal(connection, jetstream),
+            transfer=TransferBucket(jetstream),
             ping=partial(bus.ping, connection),
         )
         try:
@@ -48,6 +52,12 @@ class Bus:
         self, rpc: Rpc[RequestT, ReplyT], request: RequestT, *, within: timedelta | None = None
     ) -> ReplyT:
         return await self._there.rpc.call(rpc, request, within=within)
+
+    async def put_body(self, content: bytes) -> str:
+        return await self._there.transfer.put(content)
+
+    async def take_body(self, name: str) -> bytes | None:
+        return await self._there.transfer.take(name)
 
     async def ping(self, service: str) -> None:
         await self._there.rpc.ping(service)

@@ -4,13 +4,16 @@ from fastapi import FastAPI
 
 from gateway.endpoints import (
     caller,
+    files,
     health,
     launches,
     owner_settings,
     problems,
     sandbox,
     sessions,
+    sharing,
     skills,
+    usage,
 )
 
 _ABOUT = """Try any AI agent skill in seconds, safely.
@@ -31,6 +34,11 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(api)
-    for module in (health, caller, skills, launches, sandbox, sessions, owner_settings):
+    modules = (
+        *(health, caller, skills, launches, sandbox, sessions, files, sharing, usage),
+        owner_settings,
+    )
+    for module in modules:
         api.include_router(module.router)
+    api.include_router(sharing.shared_router)
     return api

@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Query, Request
 from gateway.endpoints.event_stream import MOST_AFTER, resume_from
 from gateway.endpoints.problems import Problem
 from gateway.model.identity import Identity, Issuer
-from gateway.ports import Services
+from gateway.ports import Bodies, Services
 from gateway.service.identity import Authenticator, Owners
 from gateway.service.viewing import Viewers
 
@@ -29,6 +29,7 @@ class Edge:
     """What the routes are made of; on `app.state.edge`."""
 
     services: Services
+    bodies: Bodies
     viewers: Viewers
     authenticator: Authenticator
     owners: Owners
@@ -69,6 +70,10 @@ async def services_of(edge: EdgeDep) -> Services:
     return edge.services
 
 
+async def bodies_of(edge: EdgeDep) -> Bodies:
+    return edge.bodies
+
+
 async def place(
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
     after: Annotated[int | None, Query(ge=0, le=MOST_AFTER)] = None,
@@ -78,6 +83,7 @@ async def place(
 
 
 OwnerDep = Annotated[str, Depends(current_owner)]
+BodiesDep = Annotated[Bodies, Depends(bodies_of)]
 ServicesDep = Annotated[Services, Depends(services_of)]
 PlaceDep = Annotated[int, Depends(place)]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]

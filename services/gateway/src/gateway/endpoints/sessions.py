@@ -30,6 +30,7 @@ from common.contracts.chat import (
     TurnRequest,
     session_journal,
 )
+from common.contracts.sandbox import FilePath
 from common.errors import ErrorCode, NotFoundError
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,6 +68,7 @@ class TurnBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str = Field(min_length=1, max_length=100_000)
+    attachments: list[FilePath] = Field(default=[], max_length=20)
 
 
 class ChoiceBody(BaseModel):
@@ -130,11 +132,14 @@ async def start_turn(
     body: TurnBody,
     idempotency_key: IdempotencyKey = None,
 ) -> Turn:
-    """Say something; the answer comes as the session's events."""
+    """Say something; the answer comes as the session's events. `attachments` are paths of files
+    that were put into the workspace before.
+    """
     request = StartTurn(
         owner_id=owner_id,
         session_id=session_id,
         text=body.text,
+        attachments=body.attachments,
         idempotency_key=idempotency_key,
     )
     return await services.call(START_TURN, request)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from gateway.endpoints.problems import http_error
-from gateway.web.pages import chat, dashboard, docs, home, launching, settings_page, skill
+from gateway.web.pages import chat, dashboard, docs, home, launching, settings_page, shared, skill
 from gateway.web.pages.route import error_page
 from gateway.web.rendering import STATIC
 
@@ -29,7 +29,7 @@ def add_pages(app: FastAPI) -> None:
     """Add the pages behind the API's routes: the paths of skills take what is left."""
     app.add_exception_handler(HTTPException, _http_error)
     app.mount("/static", GZipMiddleware(_Static(directory=STATIC), minimum_size=500))
-    for module in (home, dashboard, settings_page, docs, launching, chat, skill):
+    for module in (home, dashboard, settings_page, docs, launching, chat, shared, skill):
         app.include_router(module.router)
 
 
