@@ -24,7 +24,7 @@ from common.testing.fakes import START, StoppedClock
 class FakeSessions:
     by_id: dict[str, ChatSession] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
-    words: dict[str, list[str]] = field(default_factory=dict)
+    threads: dict[str, str] = field(default_factory=dict)
     emitted: list[OutgoingEvent] = field(default_factory=list)
 
     async def create(
@@ -60,6 +60,16 @@ class FakeSessions:
 
     async def rename(self, session: ChatSession) -> ChatSession:
         self.by_id[session.id] = session
+        return session
+
+    async def keep_thread(self, session: ChatSession, thread: str) -> None:
+        self.threads[thread] = session.id
+
+    async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
+        session = await self.get(owner_id, self.threads.get(thread, ""))
+        if session.turn_id is not None:
+            raise NotFoundError("no such session", code=ErrorCode.SESSION_NOT_FOUND)
+        del self.threads[thread]
         return session
 
     async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:

@@ -16,11 +16,6 @@ from chat_proxy.service.turns import TurnService
 
 
 async def serve_sessions(server: RpcServer, sessions: SessionService) -> None:
-    async def create_session(request: contract.CreateSession) -> contract.Session:
-        return await sessions.create(
-            request.owner_id, request.launch_id, idempotency_key=request.idempotency_key
-        )
-
     async def list_sessions(request: contract.ListSessions) -> contract.SessionList:
         return await sessions.list(request.owner_id, request.query)
 
@@ -37,7 +32,16 @@ async def serve_sessions(server: RpcServer, sessions: SessionService) -> None:
         await sessions.delete(request.owner_id, request.session_id)
         return Empty()
 
-    await server.serve(contract.CREATE_SESSION, create_session)
+    async def keep_thread(request: contract.KeepThread) -> Empty:
+        await sessions.keep_thread(request)
+        return Empty()
+
+    async def take_thread(request: contract.TakeThread) -> contract.Session:
+        return await sessions.take_thread(request.owner_id, request.thread)
+
+    await server.serve(contract.CREATE_SESSION, sessions.create)
+    await server.serve(contract.KEEP_THREAD, keep_thread)
+    await server.serve(contract.TAKE_THREAD, take_thread)
     await server.serve(contract.LIST_SESSIONS, list_sessions)
     await server.serve(contract.FIND_SESSION, find_session)
     await server.serve(contract.GET_SESSION, get_session)

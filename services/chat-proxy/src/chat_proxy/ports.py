@@ -56,6 +56,15 @@ class Sessions(Protocol):
 
     async def rename(self, session: ChatSession) -> ChatSession: ...
 
+    async def keep_thread(self, session: ChatSession, thread: str) -> None: ...
+
+    async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
+        """The session that was kept under it and does not answer now; it is kept no longer.
+
+        Raises NotFoundError.
+        """
+        ...
+
     async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
         """Name `turn` as the running one and read where the journal stands; None when the session
         is gone.

@@ -18,7 +18,13 @@ from chat_proxy.model.session import ChatSession
 from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
 from common import mongo
-from common.contracts.chat import ApprovalChoice, ApprovalState, TurnState
+from common.contracts.chat import (
+    ApprovalChoice,
+    ApprovalState,
+    ContextMessage,
+    SessionContext,
+    TurnState,
+)
 from common.contracts.events import OutgoingEvent
 from common.contracts.sandbox import LaunchSkill
 from common.errors import NotFoundError, StaleFenceError
@@ -267,6 +273,28 @@ class TestSessions:
         assert (begun.turn_id, begun.title) == (turn.id, "Go")
         ended = await store.sessions.get(session.owner_id, session.id)
         assert (ended.turn_id, ended.last_seq, ended.title) == (None, 7, "Go")
+
+    async def test_a_thread_is_taken_once_and_only_between_turns(
+        self, store: Any, session: ChatSession, turn: Turn
+    ) -> None:
+        context = SessionContext(
+            instructions="Be brief.", history=[ContextMessage(role="user", text="Hi")]
+        )
+        session = replace(session, context=context)
+        await store.sessions.create(session, idempotency_key=None, emit=event())
+        await store.sessions.keep_thread(session, "a" * 64)
+        with pytest.raises(NotFoundError):
+            await store.sessions.take_thread("own_" + "9" * 20, "a" * 64)
+        await store.sessions.begin_turn(turn, title="Go", at=LATER)
+        with pytest.raises(NotFoundError):
+            await store.sessions.take_thread(session.owner_id, "a" * 64)
+        await store.sessions.end_turn(turn, last_seq=1, words=[], at=LATER)
+
+        taken = await store.sessions.take_thread(session.owner_id, "a" * 64)
+
+        assert (taken.id, taken.context) == (session.id, context)
+        with pytest.raises(NotFoundError):
+            await store.sessions.take_thread(session.owner_id, "a" * 64)
 
     async def test_a_deleted_one_is_nobodys(
         self, store: Any, session: ChatSession, turn: Turn

@@ -270,8 +270,7 @@ class World:
         return Process(outside)
 
     async def session(self) -> contract.Session:
-        launch = new_id("lau")
-        return await self.me.sessions.create(OWNER, launch, idempotency_key=None)
+        return await self.me.create()
 
     async def say(self, session: contract.Session, text: str = "go") -> TurnRunner:
         """A turn that has reached its agent."""
@@ -298,6 +297,10 @@ class Process:
         self.attaching = AttachService(outside, self.runners)
         self.exporting, self.sharing = ExportService(outside), SharingService(outside)
         self.takeover = Takeover(outside, self.runners)
+
+    async def create(self, context: contract.SessionContext | None = None) -> contract.Session:
+        request = contract.CreateSession(owner_id=OWNER, launch_id=new_id("lau"), context=context)
+        return await self.sessions.create(request)
 
     async def start(
         self,

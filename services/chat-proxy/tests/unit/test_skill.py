@@ -3,15 +3,23 @@
 from typing import Any
 
 import pytest
-from chat_proxy.model.session import title_of, words_of
+from chat_proxy.model.session import ChatSession, title_of, words_of
 from chat_proxy.model.skill import first_prompt, other_skill
+from common.testing.fakes import START
+
+
+def session_of(skill: Any) -> ChatSession:
+    return ChatSession("ses_1", "own_1", "lau_1", skill, "title", START, START)
+
 
 DIRECTORY = "/home/daytona/skills/acme--tools--count-words"
 
 
 class TestFirstPrompt:
     def test_it_reads_as_the_agents_own_invocation(self, skill: Any) -> None:
-        prompt = first_prompt(skill, "Run ${HERMES_SKILL_DIR}/count.py.\n", DIRECTORY, "count it")
+        prompt = first_prompt(
+            session_of(skill), "Run ${HERMES_SKILL_DIR}/count.py.\n", DIRECTORY, "count it"
+        )
 
         assert prompt.startswith('[IMPORTANT: The user has invoked the "count-words" skill, ')
         assert f"\n\nRun {DIRECTORY}/count.py.\n\n[Skill directory: {DIRECTORY}]\n" in prompt
@@ -30,6 +38,10 @@ class TestOtherSkill:
         arguments = {"command": "cat /home/daytona/skills/evil--x--draw/SKILL.md | head"}
 
         assert other_skill("terminal", arguments, skill, DIRECTORY) == "evil--x--draw"
+
+    @pytest.mark.parametrize("command", ["ls /home/daytona/skills", "ls /home/daytona/skills/*/"])
+    def test_looking_at_all_names_none(self, command: str, skill: Any) -> None:
+        assert other_skill("terminal", {"command": command}, skill, DIRECTORY) is None
 
     def test_reading_in_its_own_directory_is_not(self, skill: Any) -> None:
         arguments = {"path": f"{DIRECTORY}/references/a.md"}

@@ -12,6 +12,7 @@ from chat_proxy.model.agent import (
     Tokens,
     ToolStart,
 )
+from common.contracts import chat
 from common.contracts.chat import TurnRequest, TurnState
 from common.errors import (
     ConflictError,
@@ -139,6 +140,56 @@ class TestAttachments:
 
         with pytest.raises(ConflictError):
             await world.me.start(session, "go", key="k", attachments=["b"])
+
+
+class TestBegunElsewhere:
+    async def test_the_agent_is_told_what_was_said_and_the_clients_instructions(
+        self, world: Any
+    ) -> None:
+        said = [
+            chat.ContextMessage(role="user", text="My name is Ada."),
+            chat.ContextMessage(role="assistant", text="Hello Ada."),
+        ]
+        context = chat.SessionContext(instructions="Speak like a pirate.", history=said)
+        session = await world.me.create(context)
+
+        await world.say(session, "who am I?")
+
+        assert [(one.role, one.text) for one in world.agents.histories[0]] == [
+            ("user", "My name is Ada."),
+            ("assistant", "Hello Ada."),
+        ]
+        prompt = world.agents.last.prompts[0]
+        assert "gives these instructions for the conversation: Speak like a pirate." in prompt
+        assert prompt.endswith("who am I?")
+        world.agents.last.tell(TextDelta("Ada."))
+        await world.until(lambda: "text" in world.live.kinds)
+        assert world.live.kinds == ["turn.started", "notice", "text"]
+        assert world.live.entries[1].fields["code"] == "history_given"
+
+    async def test_only_the_last_of_a_long_one(self, world: Any) -> None:
+        said = [chat.ContextMessage(role="user", text=f"{n} " + "x" * 5000) for n in range(50)]
+        session = await world.me.create(chat.SessionContext(history=said))
+
+        await world.say(session)
+
+        told = world.agents.histories[0]
+        assert told[-1].text.startswith("49 ")
+        assert sum(len(one.text) for one in told) <= 32_000
+
+    async def test_a_conversation_is_found_once(self, world: Any) -> None:
+        session = await world.session()
+        thread = "a" * 64
+        await world.me.sessions.keep_thread(
+            chat.KeepThread(owner_id=OWNER, session_id=session.id, thread=thread)
+        )
+        with pytest.raises(NotFoundError):
+            await world.me.sessions.take_thread("own_" + "2" * 20, thread)
+
+        assert (await world.me.sessions.take_thread(OWNER, thread)).id == session.id
+
+        with pytest.raises(NotFoundError):
+            await world.me.sessions.take_thread(OWNER, thread)
 
 
 class TestJournal:

@@ -261,9 +261,24 @@ class Approval(Message):
     decided_at: datetime | None = None
 
 
+class ContextMessage(Message):
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class SessionContext(Message):
+    """What was said before the session, elsewhere: the agent is told the last of it, after the
+    client's own instructions.
+    """
+
+    instructions: str = Field(default="", max_length=100_000)
+    history: list[ContextMessage] = Field(default=[], max_length=200)
+
+
 class CreateSession(Request):
     owner_id: OwnerId
     launch_id: str
+    context: SessionContext | None = None
     idempotency_key: str | None = Field(default=None, max_length=200)
 
 
@@ -279,6 +294,25 @@ class SessionRequest(Request):
 
 class RenameSession(SessionRequest):
     title: str = Field(min_length=1, max_length=200)
+
+
+Thread = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""What a client that keeps the conversation itself is known by when it comes back with it: a hash
+of all that was said.
+"""
+
+
+class KeepThread(SessionRequest):
+    """The session goes on when a client comes with this conversation."""
+
+    thread: Thread
+
+
+class TakeThread(Request):
+    """The session in which this conversation stands, for one caller: it is no longer found."""
+
+    owner_id: OwnerId
+    thread: Thread
 
 
 class StartTurn(SessionRequest):
@@ -406,6 +440,8 @@ FIND_SESSION = Rpc("rpc.chat-proxy.find_session.v1", SessionRequest, Session)
 GET_SESSION = Rpc("rpc.chat-proxy.get_session.v1", SessionRequest, SessionDetail)
 RENAME_SESSION = Rpc("rpc.chat-proxy.rename_session.v1", RenameSession, Session)
 DELETE_SESSION = Rpc("rpc.chat-proxy.delete_session.v1", SessionRequest, Empty)
+KEEP_THREAD = Rpc("rpc.chat-proxy.keep_thread.v1", KeepThread, Empty)
+TAKE_THREAD = Rpc("rpc.chat-proxy.take_thread.v1", TakeThread, Session)
 START_TURN = Rpc("rpc.chat-proxy.start_turn.v1", StartTurn, Turn)
 GET_TURN = Rpc("rpc.chat-proxy.get_turn.v1", TurnRequest, Turn)
 STOP_TURN = Rpc("rpc.chat-proxy.stop_turn.v1", TurnRequest, Turn)

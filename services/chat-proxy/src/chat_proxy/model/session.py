@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from common.contracts.chat import SessionContext
 from common.contracts.sandbox import LaunchSkill
 
 _TITLE_CHARS = 60
@@ -39,6 +40,7 @@ class ChatSession:
     turn_id: str | None = None
     last_seq: int = 0
     agent_session: str | None = None
+    context: SessionContext | None = None
 
     def renamed(self, title: str, *, at: datetime) -> Self:
         return replace(self, title=title.strip(), titled=True, updated_at=at)

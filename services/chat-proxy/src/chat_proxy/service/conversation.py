@@ -29,6 +29,7 @@ _REATTACHED = (
     "The connection to the agent was lost for a moment. Its text and tools were put back; "
     "reasoning from in between may be missing."
 )
+_BEGAN_ELSEWHERE = "This conversation began elsewhere; the agent was told {count} of its messages."
 _REPLAYED = "The agent's own memory of this chat was gone; it was told the last messages again."
 
 
@@ -82,6 +83,8 @@ class Conversation:
             await self._keep_name(agent.name)
         for text in self._link.notices:
             self.scribe.note(text, "sandbox")
+        if self._link.told:
+            self.scribe.note(_BEGAN_ELSEWHERE.format(count=self._link.told), "history_given")
         if self._link.replayed:
             self.scribe.note(_REPLAYED, "history_replayed")
         await agent.submit(prompt, images=self._link.images)

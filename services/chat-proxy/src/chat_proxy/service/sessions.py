@@ -22,10 +22,9 @@ class SessionService:
         self._outside = outside
         self._turns = turns
 
-    async def create(
-        self, owner_id: str, launch_id: str, *, idempotency_key: str | None
-    ) -> contract.Session:
+    async def create(self, request: contract.CreateSession) -> contract.Session:
         """A session for the skill of a launch that is ready."""
+        owner_id, launch_id = request.owner_id, request.launch_id
         launch = await self._outside.sandboxes.launch(owner_id, launch_id)
         if launch.state is not LaunchState.READY:
             detail = f"the launch is {launch.state}, not ready"
@@ -39,11 +38,12 @@ class SessionService:
             title=launch.skill.name,
             created_at=now,
             updated_at=now,
+            context=request.context,
         )
         event = self._event(events.SESSION_CREATED, session)
         return to_session(
             await self._outside.sessions.create(
-                session, idempotency_key=idempotency_key, emit=event
+                session, idempotency_key=request.idempotency_key, emit=event
             )
         )
 
@@ -67,6 +67,13 @@ class SessionService:
         session = await self._outside.sessions.get(owner_id, session_id)
         renamed = session.renamed(title, at=self._outside.clock())
         return to_session(await self._outside.sessions.rename(renamed))
+
+    async def keep_thread(self, request: contract.KeepThread) -> None:
+        session = await self._outside.sessions.get(request.owner_id, request.session_id)
+        await self._outside.sessions.keep_thread(session, request.thread)
+
+    async def take_thread(self, owner_id: str, thread: str) -> contract.Session:
+        return to_session(await self._outside.sessions.take_thread(owner_id, thread))
 
     async def delete(self, owner_id: str, session_id: str) -> None:
         """Hide it now; what runs is stopped, and the purge removes the rest."""

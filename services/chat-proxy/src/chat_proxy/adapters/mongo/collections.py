@@ -27,6 +27,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("owner_id", ASCENDING), ("state", ASCENDING), ("updated_at", DESCENDING)]),
         IndexModel([("owner_id", ASCENDING), ("words", ASCENDING)]),
         IndexModel(
+            [("owner_id", ASCENDING), ("thread", ASCENDING)],
+            partialFilterExpression={"thread": {"$type": "string"}},
+        ),
+        IndexModel(
             [("owner_id", ASCENDING), ("idempotency_key", ASCENDING)],
             unique=True,
             partialFilterExpression={"idempotency_key": {"$type": "string"}},

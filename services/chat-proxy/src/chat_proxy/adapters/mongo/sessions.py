@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from common.contracts.chat import SessionContext
 from common.contracts.events import OutgoingEvent
 from common.contracts.sandbox import LaunchSkill
 from common.errors import ErrorCode, NotFoundError
@@ -123,6 +124,19 @@ class MongoSessions(Sessions):
             await self._words.update_one({"_id": turn.id}, {"$set": found_by}, upsert=True)
             await self._sessions.update_one({"_id": turn.session_id, "turn_id": turn.id}, update)
 
+    async def keep_thread(self, session: ChatSession, thread: str) -> None:
+        with answering():
+            await self._sessions.update_one({"_id": session.id}, {"$set": {"thread": thread}})
+
+    async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
+        query = {
+            "owner_id": owner_id,
+            "thread": thread,
+            "state": SessionState.ACTIVE.value,
+            "turn_id": None,
+        }
+        return to_session(await self._update(query, {"$unset": {"thread": ""}}))
+
     async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
         query = {"_id": session_id, "owner_id": owner_id, "state": SessionState.ACTIVE.value}
         update = {"$set": {"state": SessionState.DELETED.value}}
@@ -193,6 +207,7 @@ def to_document(session: ChatSession) -> Document:
         "turn_id": session.turn_id,
         "last_seq": session.last_seq,
         "agent_session": session.agent_session,
+        "context": session.context.model_dump() if session.context else None,
         "created_at": session.created_at,
         "updated_at": session.updated_at,
     }
@@ -200,10 +215,12 @@ def to_document(session: ChatSession) -> Document:
 
 def to_session(document: Document) -> ChatSession:
     fields: dict[str, Any] = {key: document[key] for key in _PLAIN}
+    context = document["context"]
     return ChatSession(
         id=document["_id"],
         skill=LaunchSkill.model_validate(document["skill"]),
         state=SessionState(document["state"]),
+        context=SessionContext.model_validate(context) if context else None,
         **fields,
     )
 
