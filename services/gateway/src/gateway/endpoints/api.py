@@ -7,6 +7,7 @@ from gateway.endpoints import (
     files,
     health,
     launches,
+    openai,
     owner_settings,
     problems,
     sandbox,
@@ -36,7 +37,7 @@ def create_api() -> FastAPI:
     problems.install(api)
     modules = (
         *(health, caller, skills, launches, sandbox, sessions, files, sharing, usage),
-        owner_settings,
+        *(owner_settings, openai),
     )
     for module in modules:
         api.include_router(module.router)

@@ -1,11 +1,9 @@
 """Sessions: conversations with a skill, their turns, approvals and events."""
 
-from functools import partial
 from typing import Annotated
 
 from common.contracts.chat import (
     ANSWER_APPROVAL,
-    ATTACH,
     CREATE_SESSION,
     DELETE_SESSION,
     GET_SESSION,
@@ -17,7 +15,6 @@ from common.contracts.chat import (
     AnswerApproval,
     Approval,
     ApprovalChoice,
-    Attach,
     CreateSession,
     ListSessions,
     RenameSession,
@@ -28,10 +25,8 @@ from common.contracts.chat import (
     StartTurn,
     Turn,
     TurnRequest,
-    session_journal,
 )
 from common.contracts.sandbox import FilePath
-from common.errors import ErrorCode, NotFoundError
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,10 +39,7 @@ from gateway.endpoints.dependencies import (
     ServicesDep,
 )
 from gateway.endpoints.event_stream import EventStream
-from gateway.model.frames import Frame
-from gateway.model.ids import is_session_id
-from gateway.ports import Services
-from gateway.service.viewing import Page, Source
+from gateway.service.sources import session_source
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"], responses=ERRORS)
 
@@ -185,28 +177,3 @@ async def events(edge: EdgeDep, owner_id: OwnerDep, session_id: str, after: Plac
     source = session_source(edge.services, owner_id, session_id)
     viewer = await edge.viewers.open(source, after=after)
     return EventStream(edge.viewers, viewer, keepalive=edge.keepalive)
-
-
-def session_source(services: Services, owner_id: str, session_id: str) -> Source:
-    """The journal of a session of this owner."""
-    # The id becomes part of a subject, where other words would mean other journals.
-    if not is_session_id(session_id):
-        message = "no such session"
-        raise NotFoundError(message, code=ErrorCode.SESSION_NOT_FOUND)
-    history = partial(_history, services, owner_id, session_id)
-    return Source(session_journal(session_id), history)
-
-
-async def _history(services: Services, owner_id: str, session_id: str, after: int) -> Page:
-    request = Attach(owner_id=owner_id, session_id=session_id, after=after)
-    found = await services.call(ATTACH, request)
-    frames = [
-        Frame(
-            entry.seq if entry.seq_from is None else entry.seq_from,
-            entry.seq,
-            entry.type.encode(),
-            entry.model_dump_json().encode(),
-        )
-        for entry in found.entries
-    ]
-    return Page(frames, has_more=found.more)
