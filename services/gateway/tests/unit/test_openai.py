@@ -135,11 +135,13 @@ class TestStream:
     async def test_a_stop_sequence_stops_the_turn(
         self, ai: openai.AsyncOpenAI, platform: Platform
     ) -> None:
-        chunks = await streamed(ai, stop=["see"])
+        chunks = await streamed(ai, stop=["see"], stream_options={"include_usage": True})
 
         assert text_of(chunks) == "Let me "
-        assert chunks[-1].choices[0].finish_reason == "stop"
-        assert [one.turn_id for one in platform.asked(chat.TurnRequest)] == [TURN_ID]
+        assert chunks[-2].choices[0].finish_reason == "stop"
+        assert chunks[-1].usage is not None
+        assert chunks[-1].usage.total_tokens == 9
+        assert {one.turn_id for one in platform.asked(chat.TurnRequest)} == {TURN_ID}
 
     async def test_other_turns_of_the_session_are_not_heard(
         self, ai: openai.AsyncOpenAI, platform: Platform

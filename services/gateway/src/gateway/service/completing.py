@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 _RESOLVE = timedelta(seconds=60)
 _WRITE = timedelta(seconds=60)
 _QUIET_TICKS = 3600
+_COUNTED_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,13 @@ class Completing:
                         break
         finally:
             if not listening.has_ended:
-                stopped = await asyncio.shield(self._stop(owner_id, session, turn))
-                listening.usage = (stopped and stopped.usage) or listening.usage
+                await asyncio.shield(self._stop(owner_id, session, turn))
+        if not listening.has_ended:
+            # What was said is counted when the provider has been let go.
+            await asyncio.sleep(_COUNTED_S)
+            request = chat.TurnRequest(owner_id=owner_id, session_id=session.id, turn_id=turn.id)
+            counted = await self.services.call(chat.GET_TURN, request)
+            listening.usage = counted.usage or listening.usage
 
     async def _deny(self, owner_id: str, session: chat.Session, entry: Entry) -> None:
         if entry.get("type") != "approval.requested":
@@ -176,13 +182,10 @@ class Completing:
             # Somebody answered first, or an earlier answer already covers it.
             logger.info("an approval was not denied: %s", exc.detail)
 
-    async def _stop(
-        self, owner_id: str, session: chat.Session, turn: chat.Turn
-    ) -> chat.Turn | None:
+    async def _stop(self, owner_id: str, session: chat.Session, turn: chat.Turn) -> None:
         request = chat.TurnRequest(owner_id=owner_id, session_id=session.id, turn_id=turn.id)
         with contextlib.suppress(AppError):
-            return await self.services.call(chat.STOP_TURN, request)
-        return None
+            await self.services.call(chat.STOP_TURN, request)
 
     async def _follow(self, source: Source, *, after: int) -> AsyncGenerator[Entry, None]:
         viewer = await self.viewers.open(source, after=after)
