@@ -70,13 +70,18 @@ def viewers(journals: FakeJournals) -> Viewers:
 
 @pytest.fixture
 def edge(
-    services: FakeServices, bodies: FakeBodies, viewers: Viewers, issuer_key: Ed25519PrivateKey
+    services: FakeServices,
+    bodies: FakeBodies,
+    raw_agents: Any,
+    viewers: Viewers,
+    issuer_key: Ed25519PrivateKey,
 ) -> Edge:
     issuer = LocalIssuer(ISSUER, issuer_key)
     verifier = IssuerVerifier(issuer, issuer=ISSUER, audience="tryskills")
     return Edge(
         services=services,
         bodies=bodies,
+        raw_agents=raw_agents,
         viewers=viewers,
         authenticator=Authenticator(verifier, without_token=LOCAL_USER),
         owners=Owners(services),
@@ -109,6 +114,13 @@ async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     base_url = "http://127.0.0.1:8000"
     async with httpx.AsyncClient(transport=transport, base_url=base_url) as client:
         yield client
+
+
+@pytest.fixture
+def raw_agents() -> Any:
+    from gateway_fakes.raw_agents import FakeRawAgents
+
+    return FakeRawAgents()
 
 
 @pytest.fixture

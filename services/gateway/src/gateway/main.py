@@ -11,12 +11,14 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from common.preview import PreviewGuard, open_agent_http
 from common.running import stop_signal
 from fastapi import FastAPI
 from prometheus_client import Gauge
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from gateway.adapters.agents import PreviewAgents
 from gateway.adapters.bus import Bus
 from gateway.adapters.local_issuer import LocalIssuer, read_issuer
 from gateway.adapters.oidc import OidcKeys
@@ -96,11 +98,13 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
         viewers = Viewers(bus, limit_bytes=settings.viewer_buffer_bytes)
         VIEWERS.set_function(lambda: len(viewers))
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
+        agent_http = await stack.enter_async_context(open_agent_http())
         authenticator, issuer = _authentication(settings, http)
         answering = {name: partial(bus.ping, name) for name in SERVICES}
         edge = Edge(
             services=bus,
             bodies=bus,
+            raw_agents=PreviewAgents(agent_http, PreviewGuard(settings.preview_domains)),
             viewers=viewers,
             authenticator=authenticator,
             owners=Owners(bus),

@@ -23,6 +23,7 @@ class Settings(BusSettings):
     auth: Literal["local", "oidc"] = "local"
     allowed_hosts: Words = ()
     cors_origins: Words = ()
+    preview_domains: Words = ()
 
     local_issuer: str = "http://127.0.0.1:8000/local-issuer"
     local_audience: str = "tryskills"
@@ -42,7 +43,9 @@ class Settings(BusSettings):
         "examples/skills/support-reply",
     )
 
-    @field_validator("allowed_hosts", "cors_origins", "example_skills", mode="before")
+    @field_validator(
+        "allowed_hosts", "cors_origins", "preview_domains", "example_skills", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

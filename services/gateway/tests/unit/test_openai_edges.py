@@ -1,7 +1,6 @@
 """What OpenAI's official client is refused, what happens when it leaves, which models it sees."""
 
 import asyncio
-import json
 from typing import Any
 
 import httpx
@@ -9,6 +8,7 @@ import openai
 import pytest
 from common.contracts import chat, sandbox, skills
 from common.errors import ConflictError, ErrorCode, NotFoundError, RateLimitedError
+from gateway_fakes.asgi import Visit
 from gateway_fakes.openai_platform import (
     ANSWER,
     AT,
@@ -108,39 +108,14 @@ class TestLeaving:
     ) -> None:
         platform.entries = ANSWER[:3]
         body = {"model": "acme/tools/pdf", "messages": MESSAGES, "stream": stream}
-        gone = asyncio.Event()
-        received = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
-        sent: list[Any] = []
-
-        async def receive() -> Any:
-            first = next(received, None)
-            if first is not None:
-                return first
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/chat/completions",
-            "raw_path": b"/v1/chat/completions",
-            "query_string": b"",
-            "scheme": "http",
-            "http_version": "1.1",
-            "server": ("127.0.0.1", 8000),
-            "client": ("127.0.0.1", 1),
-            "headers": [(b"host", b"127.0.0.1:8000"), (b"content-type", b"application/json")],
-        }
-        serving = asyncio.ensure_future(app(scope, receive, send))
+        visit = Visit("/v1/chat/completions", body)
+        visiting = asyncio.ensure_future(visit.to(app))
         async with asyncio.timeout(5):
             while not platform.asked(chat.StartTurn) or not platform.journals.count():
                 await asyncio.sleep(0)
 
-        gone.set()
-        await asyncio.wait_for(serving, 5)
+        visit.gone.set()
+        await visiting
 
         assert [one.turn_id for one in platform.asked(chat.TurnRequest)] == [TURN_ID]
         assert platform.journals.count() == 0

@@ -6,6 +6,7 @@ from gateway.endpoints import (
     caller,
     files,
     health,
+    hermes,
     launches,
     openai,
     owner_settings,
@@ -37,7 +38,7 @@ def create_api() -> FastAPI:
     problems.install(api)
     modules = (
         *(health, caller, skills, launches, sandbox, sessions, files, sharing, usage),
-        *(owner_settings, openai),
+        *(owner_settings, hermes, openai),
     )
     for module in modules:
         api.include_router(module.router)

@@ -16,6 +16,7 @@ from common.errors import AppError
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.endpoints.leaving import unless_gone
 from gateway.model import openai
 from gateway.model.completion import Asked
 from gateway.service.listening import Activity, Begun, Ended, Thoughts, Told, Words
@@ -51,16 +52,7 @@ class Completion(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._stream(send) if self._asked.is_stream else self._whole(scope, receive, send)
-        answering = asyncio.ensure_future(answer)
-        gone = asyncio.ensure_future(_until_gone(receive))
-        try:
-            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (answering, gone):
-                task.cancel()
-            await asyncio.gather(answering, gone, return_exceptions=True)
-        if not answering.cancelled():
-            answering.result()
+        await unless_gone(receive, answer)
 
     async def _whole(self, scope: Scope, receive: Receive, send: Send) -> None:
         thoughts: list[str] = []
@@ -132,11 +124,6 @@ class Completion(Response):
         page = self._page_of(begun.session)
         self._wire.begun(begun.session, begun.turn.id)
         self._facts = openai.facts_of(begun.session, begun.turn.id, page)
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 _SUMMED = frozenset({"tool.completed", "notice"})

@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Query, Request
 from gateway.endpoints.event_stream import MOST_AFTER, resume_from
 from gateway.endpoints.problems import Problem
 from gateway.model.identity import Identity, Issuer
-from gateway.ports import Bodies, Services
+from gateway.ports import Bodies, RawAgents, Services
 from gateway.service.identity import Authenticator, Owners
 from gateway.service.viewing import Viewers
 
@@ -30,6 +30,7 @@ class Edge:
 
     services: Services
     bodies: Bodies
+    raw_agents: RawAgents
     viewers: Viewers
     authenticator: Authenticator
     owners: Owners
