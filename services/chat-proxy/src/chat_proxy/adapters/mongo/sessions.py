@@ -215,7 +215,7 @@ def to_document(session: ChatSession) -> Document:
 
 def to_session(document: Document) -> ChatSession:
     fields: dict[str, Any] = {key: document[key] for key in _PLAIN}
-    context = document["context"]
+    context = document.get("context")
     return ChatSession(
         id=document["_id"],
         skill=LaunchSkill.model_validate(document["skill"]),

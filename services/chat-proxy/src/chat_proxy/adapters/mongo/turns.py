@@ -165,7 +165,7 @@ def to_turn(document: Document) -> Turn:
         owner_id=document["owner_id"],
         text=document["text"],
         created_at=document["created_at"],
-        attachments=tuple(document["attachments"]),
+        attachments=tuple(document.get("attachments", ())),
         claim=Claim(holder=claim["holder"], fence=claim["fence"], until=claim["until"]),
         state=TurnState(document["state"]),
         skill_digest=document["skill_digest"],
