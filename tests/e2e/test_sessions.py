@@ -150,6 +150,18 @@ class TestRawAgent:
         assert stream.text.rstrip().endswith("data: [DONE]")
         assert alice.get("/api/sandbox")["in_use"] == 0
 
+    def test_a_dangerous_command_is_not_run_and_nobody_is_asked(
+        self, alice: Visitor, session: str
+    ) -> None:
+        ask = '[[tool:terminal {"command": "rm -rf ./doomed && echo it ran"}]] [[echo:tool]]'
+        asked = {"messages": [{"role": "user", "content": ask}]}
+
+        answer = alice.post("/api/hermes", path="/v1/chat/completions", body=asked)
+
+        content = answer["choices"][0]["message"]["content"]
+        assert "pending_approval" in content
+        assert "it ran" not in content.replace("echo it ran", "")
+
     def test_no_other_address_is_asked(self, alice: Visitor, session: str) -> None:
         refused = alice.http.post(
             "/api/hermes", json={"path": "/health", "base_url": "http://127.0.0.1:8000"}

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from chat_proxy.model.approval import SCOPES, Approval
 from chat_proxy.model.journal import Answer, Entry, Segment
-from chat_proxy.model.session import ChatSession, SessionState
+from chat_proxy.model.session import ChatSession, Place, SessionState
 from chat_proxy.model.share import Share
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
 from chat_proxy.model.usage import SessionUsage, Spent, TurnUsage
@@ -18,6 +18,14 @@ from common.contracts.events import OutgoingEvent
 from common.contracts.sandbox import LaunchSkill
 from common.errors import ErrorCode, NotFoundError, StaleFenceError, UnavailableError
 from common.testing.fakes import START, StoppedClock
+
+
+def _stands(session: ChatSession) -> tuple[datetime, str]:
+    return _place(session.place)
+
+
+def _place(place: Place) -> tuple[datetime, str]:
+    return place.updated_at, place.session_id
 
 
 @dataclass
@@ -47,9 +55,12 @@ class FakeSessions:
     async def find(self, session_id: str) -> ChatSession:
         return self.by_id[session_id]
 
-    async def list(self, owner_id: str, *, words: Sequence[str], limit: int) -> list[ChatSession]:
+    async def list(
+        self, owner_id: str, *, words: Sequence[str], limit: int, after: Place | None = None
+    ) -> list[ChatSession]:
         found = [one for one in self.by_id.values() if one.owner_id == owner_id]
-        return found[:limit]
+        found.sort(key=_stands, reverse=True)
+        return [one for one in found if after is None or _stands(one) < _place(after)][:limit]
 
     async def titles(self, owner_id: str, session_ids: Sequence[str]) -> dict[str, str]:
         return {

@@ -108,9 +108,12 @@ class Client:
         path = f"/api/sessions/{session_id}/approvals/{approval_id}"
         return await self._send("POST", path, {"choice": choice})
 
-    async def sessions(self, query: str | None = None) -> Any:
-        """The newest, or those whose title or text holds every word of `query`."""
-        return await self._get("/api/sessions", **({"q": query} if query else {}))
+    async def sessions(self, query: str | None = None, cursor: str | None = None) -> Any:
+        """The newest, or those whose title or text holds every word of `query`, 100 at once; the
+        answer's `next_cursor` asks for more.
+        """
+        asked = {"q": query, "cursor": cursor}
+        return await self._get("/api/sessions", **{name: v for name, v in asked.items() if v})
 
     async def get_session(self, session_id: str) -> Session:
         return Session.read(await self._get(f"/api/sessions/{session_id}"))

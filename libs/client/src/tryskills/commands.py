@@ -21,9 +21,14 @@ async def skills(client: Client, terminal: Terminal, asked: argparse.Namespace) 
 
 
 async def sessions(client: Client, terminal: Terminal, asked: argparse.Namespace) -> int:
-    for session in (await client.sessions(asked.query)).get("sessions", []):
-        terminal.line(f"{session['id']}  {_when(session)}  {session.get('title', '')}")
-    return 0
+    cursor = None
+    while True:
+        found = await client.sessions(asked.query, cursor)
+        for session in found.get("sessions", []):
+            terminal.line(f"{session['id']}  {_when(session)}  {session.get('title', '')}")
+        cursor = found.get("next_cursor")
+        if not cursor:
+            return 0
 
 
 async def export(client: Client, terminal: Terminal, asked: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ def run(
         def answer(request: httpx.Request) -> httpx.Response:
             asked.append(request)
             found = answers[request.method, request.url.path]
+            found = found(request) if callable(found) else found
             return found if isinstance(found, httpx.Response) else httpx.Response(200, json=found)
 
         def client(url: str, token: str | None) -> Client:
@@ -173,3 +174,14 @@ class TestSessions:
         _, _, asked = run(answers, "sessions", "hello world")
 
         assert asked[0].url.params["q"] == "hello world"
+
+    def test_all_of_them_are_shown(self, run: Any) -> None:
+        pages = {
+            None: {"sessions": [{"id": "ses_1", "title": "New"}], "next_cursor": "there"},
+            "there": {"sessions": [{"id": "ses_2", "title": "Old"}], "next_cursor": None},
+        }
+        answers: Answers = {("GET", "/api/sessions"): lambda r: pages[r.url.params.get("cursor")]}
+
+        _, shown, _ = run(answers, "sessions")
+
+        assert [line.split()[0] for line in shown.splitlines()] == ["ses_1", "ses_2"]

@@ -17,7 +17,7 @@ from chat_proxy.service.turns import TurnService
 
 async def serve_sessions(server: RpcServer, sessions: SessionService) -> None:
     async def list_sessions(request: contract.ListSessions) -> contract.SessionList:
-        return await sessions.list(request.owner_id, request.query)
+        return await sessions.list(request)
 
     async def find_session(request: contract.SessionRequest) -> contract.Session:
         return await sessions.find(request.owner_id, request.session_id)

@@ -18,7 +18,7 @@ from chat_proxy.model.agent import (
 )
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
-from chat_proxy.model.session import ChatSession
+from chat_proxy.model.session import ChatSession, Place
 from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
 from chat_proxy.model.usage import (
@@ -47,8 +47,10 @@ class Sessions(Protocol):
         ...
 
     async def list(
-        self, owner_id: str, *, words: Sequence[str], limit: int
-    ) -> list[ChatSession]: ...
+        self, owner_id: str, *, words: Sequence[str], limit: int, after: Place | None = None
+    ) -> list[ChatSession]:
+        """The last changed first, from the place on where another list ended."""
+        ...
 
     async def titles(self, owner_id: str, session_ids: Sequence[str]) -> Mapping[str, str]:
         """Of those that are there and not deleted."""

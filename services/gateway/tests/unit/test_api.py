@@ -175,11 +175,11 @@ ROUTES: list[tuple[str, str, Any, Any, Any, dict[str, Any], int]] = [
     ),
     (
         "GET",
-        "/api/sessions?q=hello",
+        "/api/sessions?q=hello&cursor=there",
         None,
         chat.LIST_SESSIONS,
         chat.SessionList(sessions=[SESSION]),
-        {**O, "query": "hello"},
+        {**O, "query": "hello", "cursor": "there"},
         200,
     ),
     (

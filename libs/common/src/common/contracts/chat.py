@@ -186,7 +186,10 @@ class SessionDetail(Session):
 
 
 class SessionList(Message):
+    """`next_cursor` asks for the sessions that follow, if there are any."""
+
     sessions: list[Session]
+    next_cursor: str | None = None
 
 
 class TokensUsed(Message):
@@ -285,6 +288,7 @@ class CreateSession(Request):
 class ListSessions(Request):
     owner_id: OwnerId
     query: str | None = Field(default=None, max_length=200)
+    cursor: str | None = Field(default=None, max_length=100)
 
 
 class SessionRequest(Request):

@@ -9,6 +9,7 @@ from typing import Self
 
 from common.contracts.chat import SessionContext
 from common.contracts.sandbox import LaunchSkill
+from common.errors import InvalidError
 
 _TITLE_CHARS = 60
 _WORD = re.compile(r"\w+")
@@ -42,8 +43,37 @@ class ChatSession:
     agent_session: str | None = None
     context: SessionContext | None = None
 
+    @property
+    def place(self) -> "Place":
+        return Place(self.updated_at, self.id)
+
     def renamed(self, title: str, *, at: datetime) -> Self:
         return replace(self, title=title.strip(), titled=True, updated_at=at)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a list of sessions ended."""
+
+    updated_at: datetime
+    session_id: str
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.updated_at.isoformat()}~{self.session_id}"
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> Self:
+        """Raises InvalidError for what no list gave."""
+        message = "a cursor is what a list gave as its next_cursor"
+        time, _, session_id = cursor.partition("~")
+        try:
+            updated_at = datetime.fromisoformat(time)
+        except ValueError as exc:
+            raise InvalidError(message) from exc
+        if updated_at.tzinfo is None or not session_id:
+            raise InvalidError(message)
+        return cls(updated_at, session_id)
 
 
 def title_of(text: str) -> str:

@@ -8,7 +8,7 @@ from common.errors import ConflictError, ErrorCode
 from common.ids import new_id
 
 from chat_proxy.model.journal import Answer
-from chat_proxy.model.session import ChatSession, words_of
+from chat_proxy.model.session import ChatSession, Place, words_of
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.turns import TurnService
 from chat_proxy.service.wire import to_detail, to_messages, to_session
@@ -47,12 +47,19 @@ class SessionService:
             )
         )
 
-    async def list(self, owner_id: str, query: str | None) -> contract.SessionList:
+    async def list(self, request: contract.ListSessions) -> contract.SessionList:
         """The newest sessions whose title or text holds every word asked for."""
         found = await self._outside.sessions.list(
-            owner_id, words=words_of(query or ""), limit=_LISTED
+            request.owner_id,
+            words=words_of(request.query or ""),
+            limit=_LISTED + 1,
+            after=Place.from_cursor(request.cursor) if request.cursor else None,
         )
-        return contract.SessionList(sessions=[to_session(session) for session in found])
+        listed, more = found[:_LISTED], found[_LISTED:]
+        return contract.SessionList(
+            sessions=[to_session(session) for session in listed],
+            next_cursor=listed[-1].place.cursor if more else None,
+        )
 
     async def find(self, owner_id: str, session_id: str) -> contract.Session:
         return to_session(await self._outside.sessions.get(owner_id, session_id))

@@ -91,9 +91,13 @@ async def sessions(
     services: ServicesDep,
     owner_id: OwnerDep,
     q: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> SessionList:
-    """Your sessions, newest first, at most 100, without messages."""
-    return await services.call(LIST_SESSIONS, ListSessions(owner_id=owner_id, query=q or None))
+    """Your sessions without messages, the last changed first, 100 at once; `q` finds words of the
+    title and of what was said, `cursor` is the list's `next_cursor`.
+    """
+    request = ListSessions(owner_id=owner_id, query=q or None, cursor=cursor or None)
+    return await services.call(LIST_SESSIONS, request)
 
 
 @router.get("/{session_id}")

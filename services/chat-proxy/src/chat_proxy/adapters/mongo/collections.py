@@ -24,7 +24,14 @@ ARCHIVE = "events"
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     SESSIONS: (
-        IndexModel([("owner_id", ASCENDING), ("state", ASCENDING), ("updated_at", DESCENDING)]),
+        IndexModel(
+            [
+                ("owner_id", ASCENDING),
+                ("state", ASCENDING),
+                ("updated_at", DESCENDING),
+                ("_id", DESCENDING),
+            ]
+        ),
         IndexModel([("owner_id", ASCENDING), ("words", ASCENDING)]),
         IndexModel(
             [("owner_id", ASCENDING), ("thread", ASCENDING)],

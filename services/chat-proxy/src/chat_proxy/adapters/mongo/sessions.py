@@ -23,9 +23,11 @@ from chat_proxy.adapters.mongo.collections import (
     outbox_of,
     with_event,
 )
-from chat_proxy.model.session import ChatSession, SessionState, words_of
+from chat_proxy.model.session import ChatSession, Place, SessionState, words_of
 from chat_proxy.model.turn import Turn
 from chat_proxy.ports import Sessions
+
+_NEWEST = [("updated_at", DESCENDING), ("_id", DESCENDING)]
 
 
 class MongoSessions(Sessions):
@@ -61,12 +63,18 @@ class MongoSessions(Sessions):
     async def find(self, session_id: str) -> ChatSession:
         return to_session(await self._one({"_id": session_id}))
 
-    async def list(self, owner_id: str, *, words: Sequence[str], limit: int) -> list[ChatSession]:
+    async def list(
+        self, owner_id: str, *, words: Sequence[str], limit: int, after: Place | None = None
+    ) -> list[ChatSession]:
         query: Document = {"owner_id": owner_id, "state": SessionState.ACTIVE.value}
+        if after is not None:
+            earlier = {"updated_at": {"$lt": after.updated_at}}
+            beside = {"updated_at": after.updated_at, "_id": {"$lt": after.session_id}}
+            query["$or"] = [earlier, beside]
         with answering():
             if words:
                 query["_id"] = {"$in": [*await self._with_words(owner_id, words)]}
-            cursor = self._sessions.find(query).sort("updated_at", DESCENDING).limit(limit)
+            cursor = self._sessions.find(query).sort(_NEWEST).limit(limit)
             return [to_session(document) async for document in cursor]
 
     async def titles(self, owner_id: str, session_ids: Sequence[str]) -> dict[str, str]:
