@@ -5,7 +5,6 @@ import json
 import pytest
 from chat_proxy.relay.errors import RefusedError
 from chat_proxy.relay.request import asked_in
-from common.ids import new_id
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +44,7 @@ class TestForModel:
         assert (error.value.status, error.value.code) == (400, "invalid_request")
 
 
-SESSION = new_id("ses")
+SESSION = "ses_" + "1" * 20
 PROMPT = f"You are Hermes.\nCurrent working directory: /home/daytona/work/{SESSION}\n\nHost: x"
 
 

@@ -110,6 +110,22 @@ class TestPassing:
         assert "default-src 'none'" in response.headers["content-security-policy"]
         assert not {"set-cookie", "location"} & set(response.headers)
 
+    async def test_when_the_end_is_seen_the_sandbox_is_no_longer_in_use(
+        self, app: Any, services: FakeServices
+    ) -> None:
+        in_use_at: list[bool] = []
+
+        class Watching(Visit):
+            async def _send(self, message: Any) -> None:
+                in_use_at.append(not released(services))
+                await super()._send(message)
+
+        visit = Watching("/api/hermes", ASKED)
+        await visit.to(app)
+
+        assert visit.is_complete
+        assert in_use_at[-2:] == [True, False]
+
     async def test_an_answer_that_breaks_off_does_not_look_complete(
         self, app: Any, services: FakeServices, raw_agents: FakeRawAgents
     ) -> None:

@@ -68,7 +68,8 @@ class Passed(Response):
                 # Without its end: what the client has must not look complete.
                 logger.warning("an agent's answer broke off: %s", exc.detail)
                 return
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        # The lease is back before the caller knows the end: what comes next finds it so.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _headers(answer: AgentAnswer) -> list[tuple[bytes, bytes]]:
