@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 from chat_proxy.model.approval import SCOPES, Approval
 from chat_proxy.model.journal import Answer, Entry, Segment
-from chat_proxy.model.session import ChatSession, SessionState
+from chat_proxy.model.session import ChatSession, Place, SessionState
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
+from chat_proxy.model.usage import SessionUsage, Spent, TurnUsage
 from chat_proxy.service.writer import JournalWriter
 from common.contracts.chat import ApprovalState
 from common.contracts.events import OutgoingEvent
@@ -18,11 +20,19 @@ from common.errors import ErrorCode, NotFoundError, StaleFenceError, Unavailable
 from common.testing.fakes import START, StoppedClock
 
 
+def _stands(session: ChatSession) -> tuple[datetime, str]:
+    return _place(session.place)
+
+
+def _place(place: Place) -> tuple[datetime, str]:
+    return place.updated_at, place.session_id
+
+
 @dataclass
 class FakeSessions:
     by_id: dict[str, ChatSession] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
-    words: dict[str, list[str]] = field(default_factory=dict)
+    threads: dict[str, str] = field(default_factory=dict)
     emitted: list[OutgoingEvent] = field(default_factory=list)
 
     async def create(
@@ -45,17 +55,35 @@ class FakeSessions:
     async def find(self, session_id: str) -> ChatSession:
         return self.by_id[session_id]
 
-    async def list(self, owner_id: str, *, words: Sequence[str], limit: int) -> list[ChatSession]:
+    async def list(
+        self, owner_id: str, *, words: Sequence[str], limit: int, after: Place | None = None
+    ) -> list[ChatSession]:
         found = [one for one in self.by_id.values() if one.owner_id == owner_id]
-        return found[:limit]
+        found.sort(key=_stands, reverse=True)
+        return [one for one in found if after is None or _stands(one) < _place(after)][:limit]
+
+    async def titles(self, owner_id: str, session_ids: Sequence[str]) -> dict[str, str]:
+        return {
+            one.id: one.title
+            for one in self.by_id.values()
+            if one.id in session_ids and one.owner_id == owner_id
+        }
 
     async def rename(self, session: ChatSession) -> ChatSession:
         self.by_id[session.id] = session
         return session
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, words: Sequence[str], at: datetime
-    ) -> ChatSession | None:
+    async def keep_thread(self, session: ChatSession, thread: str) -> None:
+        self.threads[thread] = session.id
+
+    async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
+        session = await self.get(owner_id, self.threads.get(thread, ""))
+        if session.turn_id is not None:
+            raise NotFoundError("no such session", code=ErrorCode.SESSION_NOT_FOUND)
+        del self.threads[thread]
+        return session
+
+    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
         session = self.by_id[turn.session_id]
         if session.state is SessionState.DELETED:
             return None
@@ -109,9 +137,16 @@ class FakeTurns:
             raise NotFoundError("no such turn", code=ErrorCode.TURN_NOT_FOUND)
         return turn
 
+    async def with_key(self, session_id: str, idempotency_key: str) -> Turn | None:
+        made = self.keys.get(idempotency_key)
+        return None if made is None else self.by_id[made]
+
     async def active(self, session_id: str) -> Turn | None:
         running = (one for one in self.by_id.values() if one.session_id == session_id)
         return next((one for one in running if not one.is_ended), None)
+
+    async def of_session(self, session_id: str) -> list[Turn]:
+        return [one for one in self.by_id.values() if one.session_id == session_id]
 
     async def count_active(self, owner_id: str) -> int:
         return sum(not one.is_ended for one in self.by_id.values() if one.owner_id == owner_id)
@@ -234,11 +269,66 @@ class FakeApprovals:
 
 
 @dataclass
+class FakeUsage:
+    """What a test says was spent."""
+
+    turns: dict[str, TurnUsage] = field(default_factory=dict)
+    days: dict[str, Spent] = field(default_factory=dict)
+    sessions: list[SessionUsage] = field(default_factory=list)
+    caps: dict[str, int] = field(default_factory=dict)
+
+    async def total(self, owner_id: str, day: str) -> int:
+        return self.days.get(day, Spent()).total
+
+    async def of_turn(self, turn_id: str) -> TurnUsage:
+        return self.turns.get(turn_id, TurnUsage())
+
+    async def by_day(self, owner_id: str, *, since: str) -> list[tuple[str, Spent]]:
+        return sorted(((d, s) for d, s in self.days.items() if d >= since), reverse=True)
+
+    async def by_session(self, owner_id: str, *, since: str, limit: int) -> list[SessionUsage]:
+        return self.sessions[:limit]
+
+    async def cap(self, owner_id: str) -> int | None:
+        return self.caps.get(owner_id)
+
+    async def set_cap(self, owner_id: str, daily_tokens: int | None, at: datetime) -> None:
+        self.caps.pop(owner_id, None)
+        if daily_tokens is not None:
+            self.caps[owner_id] = daily_tokens
+
+
+@dataclass
+class FakeShares:
+    by_id: dict[str, Share] = field(default_factory=dict)
+
+    async def add(self, share: Share) -> None:
+        self.by_id[share.id] = share
+
+    async def of_session(self, owner_id: str, session_id: str, now: datetime) -> list[Share]:
+        return [
+            one
+            for one in reversed(self.by_id.values())
+            if (one.owner_id, one.session_id) == (owner_id, session_id) and one.is_live(now)
+        ]
+
+    async def with_token(self, token_sha256: str) -> Share | None:
+        found = (one for one in self.by_id.values() if one.token_sha256 == token_sha256)
+        return next(found, None)
+
+    async def end(self, owner_id: str, session_id: str, at: datetime) -> None:
+        for one in await self.of_session(owner_id, session_id, at):
+            self.by_id[one.id] = one.ended(at)
+
+
+@dataclass
 class Stores:
     sessions: FakeSessions = field(default_factory=FakeSessions)
     turns: FakeTurns = field(default_factory=FakeTurns)
     answers: FakeAnswers = field(default_factory=FakeAnswers)
     approvals: FakeApprovals = field(default_factory=FakeApprovals)
+    usage: FakeUsage = field(default_factory=FakeUsage)
+    shares: FakeShares = field(default_factory=FakeShares)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ class Visitor:
     def get(self, path: str) -> Any:
         return self.http.get(path).raise_for_status().json()
 
-    def post(self, path: str, **body: Any) -> Any:
+    def post(self, path: str, /, **body: Any) -> Any:
         return self.http.post(path, json=body).raise_for_status().json()
 
     def launched(self, ref: str) -> Any:

@@ -6,11 +6,12 @@ is not known here is left in `raw`, so a newer platform does not break an older 
 
 from tryskills.client import Client
 from tryskills.errors import ApiError, UnreachableError
-from tryskills.models import Entry, Launch, Session, Skill, Turn
+from tryskills.models import Download, Entry, Launch, Session, Skill, Turn
 
 __all__ = [
     "ApiError",
     "Client",
+    "Download",
     "Entry",
     "Launch",
     "Session",

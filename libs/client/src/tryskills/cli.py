@@ -3,10 +3,11 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from tryskills.client import Client
+from tryskills.commands import COMMANDS, read_file
 from tryskills.conversation import CHOICES
 from tryskills.errors import ApiError, UnreachableError
 from tryskills.settings import read_settings
@@ -14,7 +15,6 @@ from tryskills.terminal import Terminal
 from tryskills.trying import Trial, Wish
 
 INTERRUPTED = 130
-Command = Callable[[Client, Terminal, argparse.Namespace], Awaitable[int]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,38 +50,65 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--token", default=settings.token, help="a token [TRYSKILLS_TOKEN]")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    trying = commands.add_parser("try", parents=[common], help="launch a skill and say something")
-    trying.add_argument("ref", help="a skills.sh or GitHub link, owner/repo/skill, or a directory")
-    trying.add_argument("--prompt", required=True, help="what to say to the agent")
-    trying.add_argument("--approve", choices=CHOICES, help="answer every approval with this")
-    trying.add_argument("--accept-report", action="store_true", help="accept the safety report")
-    trying.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the skill"
-    )
-    skills = commands.add_parser("skills", parents=[common], help="the skills of a repository")
+    def command(name: str, told: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, parents=[common], help=told)
+
+    _add_try(command("try", "launch a skill and say something"))
+    skills = command("skills", "the skills of a repository")
     skills.add_argument("repository", help="owner/repo")
-    commands.add_parser("sessions", parents=[common], help="your conversations")
-    commands.add_parser("trials", parents=[common], help="your last launches")
-    sandbox = commands.add_parser("sandbox", parents=[common], help="your sandbox")
+    sessions = command("sessions", "your conversations")
+    sessions.add_argument("query", nargs="?", help="words of their titles or texts")
+    _add_copies(command("export", "a conversation as a file"), command("share", "a link to one"))
+    _add_files(command("files", "the files of a conversation"))
+    usage = command("usage", "what models cost you")
+    usage.add_argument("--days", type=int, default=7)
+    usage.add_argument("--cap", metavar="TOKENS", help="your limit a day, or none")
+    command("trials", "your last launches")
+    sandbox = command("sandbox", "your sandbox")
     sandbox.add_argument("action", nargs="?", choices=("stop", "delete"))
     return parser
 
 
+def _add_try(trying: argparse.ArgumentParser) -> None:
+    trying.add_argument("ref", help="a skills.sh or GitHub link, owner/repo/skill, or a directory")
+    trying.add_argument("--prompt", required=True, help="what to say to the agent")
+    trying.add_argument("--approve", choices=CHOICES, help="answer every approval with this")
+    trying.add_argument("--attach", metavar="FILE", action="append", default=[], help="a file")
+    trying.add_argument("--accept-report", action="store_true", help="accept the safety report")
+    trying.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the skill"
+    )
+
+
+def _add_copies(export: argparse.ArgumentParser, share: argparse.ArgumentParser) -> None:
+    export.add_argument("session", help="its id")
+    export.add_argument("--format", choices=("md", "json"), default="md")
+    export.add_argument("--output", help="where to [its own name; - prints it]")
+    export.add_argument("--no-redact", action="store_true", help="with what looks like a key")
+    share.add_argument("session", help="its id")
+    share.add_argument("--days", type=int, default=30, help="until it expires")
+    share.add_argument("--no-tools", action="store_true", help="without what the tools did")
+    share.add_argument("--end", action="store_true", help="end all its links")
+
+
+def _add_files(files: argparse.ArgumentParser) -> None:
+    files.add_argument("session", help="its id")
+    files.add_argument("--get", metavar="PATH", help="fetch one")
+    files.add_argument("--put", metavar="FILE", action="append", default=[], help="upload one")
+    files.add_argument("--zip", action="store_true", help="fetch all of them")
+    files.add_argument("--output", help="where to [its own name; - prints it]")
+
+
 async def _run(asked: argparse.Namespace, terminal: Terminal) -> int:
-    commands: dict[str, Command] = {
-        "try": _try,
-        "skills": _skills,
-        "sessions": _sessions,
-        "trials": _trials,
-        "sandbox": _sandbox,
-    }
+    run = {"try": _try, **COMMANDS}[asked.command]
     async with Client(asked.url, asked.token) as client:
-        return await commands[asked.command](client, terminal, asked)
+        return await run(client, terminal, asked)
 
 
 async def _try(client: Client, terminal: Terminal, asked: argparse.Namespace) -> int:
     variables = dict(_variables(asked.set))
-    wish = Wish(asked.ref, asked.prompt, asked.approve, asked.accept_report, variables)
+    attached = {Path(name).name: read_file(name) for name in asked.attach}
+    wish = Wish(asked.ref, asked.prompt, asked.approve, asked.accept_report, variables, attached)
     return await Trial(client, terminal, wish).run()
 
 
@@ -92,40 +119,6 @@ def _variables(given: Sequence[str]) -> Iterator[tuple[str, str]]:
             # Without the text: it may be a value.
             sys.exit("--set takes NAME=VALUE")
         yield name, value
-
-
-async def _skills(client: Client, terminal: Terminal, asked: argparse.Namespace) -> int:
-    owner, _, repo = asked.repository.partition("/")
-    for skill in (await client.skills(owner, repo)).get("skills", []):
-        terminal.line(f"{skill.get('ref', '')}: {skill.get('description', '')}")
-    return 0
-
-
-async def _sessions(client: Client, terminal: Terminal, _: argparse.Namespace) -> int:
-    for session in (await client.sessions()).get("sessions", []):
-        terminal.line(f"{session['id']}  {_when(session)}  {session.get('title', '')}")
-    return 0
-
-
-async def _trials(client: Client, terminal: Terminal, _: argparse.Namespace) -> int:
-    for trial in (await client.trials()).get("trials", []):
-        name = (trial.get("skill") or {}).get("name", "")
-        told = f"{trial.get('path') or '-':8} {trial.get('state', ''):9} {name}"
-        terminal.line(f"{_when(trial)}  {told}")
-    return 0
-
-
-async def _sandbox(client: Client, terminal: Terminal, asked: argparse.Namespace) -> int:
-    calls = {None: client.sandbox, "stop": client.stop_sandbox, "delete": client.delete_sandbox}
-    sandbox = await calls[asked.action]() or {}
-    terminal.field("State", str(sandbox.get("state", "deleted")))
-    for installed in sandbox.get("skills") or []:
-        terminal.field("Skill", str((installed.get("skill") or {}).get("name", "")))
-    return 0
-
-
-def _when(record: Any) -> str:
-    return str(record.get("created_at", ""))[:19]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from tryskills.errors import UnreachableError
-from tryskills.models import Entry, Launch, Session, Skill, Turn
+from tryskills.models import Download, Entry, Launch, Session, Skill, Turn
 from tryskills.streams import check, follow
 
 TIMEOUT_S = 90.0
@@ -85,9 +85,16 @@ class Client:
     async def create_session(self, launch_id: str) -> Session:
         return Session.read(await self._send("POST", "/api/sessions", {"launch_id": launch_id}))
 
-    async def start_turn(self, session_id: str, text: str) -> Turn:
+    async def start_turn(
+        self, session_id: str, text: str, attachments: Sequence[str] = ()
+    ) -> Turn:
+        """Say something; `attachments` are paths of files that were uploaded before."""
         path = f"/api/sessions/{session_id}/turns"
-        return Turn.read(await self._send("POST", path, {"text": text}))
+        attached = {"attachments": list(attachments)} if attachments else {}
+        return Turn.read(await self._send("POST", path, {"text": text, **attached}))
+
+    async def get_turn(self, session_id: str, turn_id: str) -> Turn:
+        return Turn.read(await self._get(f"/api/sessions/{session_id}/turns/{turn_id}"))
 
     def session_entries(self, session_id: str, after: int = 0) -> AsyncGenerator[Entry, None]:
         """The session's entries, up to the end of a turn."""
@@ -101,8 +108,71 @@ class Client:
         path = f"/api/sessions/{session_id}/approvals/{approval_id}"
         return await self._send("POST", path, {"choice": choice})
 
-    async def sessions(self) -> Any:
-        return await self._get("/api/sessions")
+    async def sessions(self, query: str | None = None, cursor: str | None = None) -> Any:
+        """The newest, or those whose title or text holds every word of `query`, 100 at once; the
+        answer's `next_cursor` asks for more.
+        """
+        asked = {"q": query, "cursor": cursor}
+        return await self._get("/api/sessions", **{name: v for name, v in asked.items() if v})
+
+    async def get_session(self, session_id: str) -> Session:
+        return Session.read(await self._get(f"/api/sessions/{session_id}"))
+
+    async def rename_session(self, session_id: str, title: str) -> Session:
+        path = f"/api/sessions/{session_id}"
+        return Session.read(await self._send("PATCH", path, {"title": title}))
+
+    async def delete_session(self, session_id: str) -> None:
+        await self._send("DELETE", f"/api/sessions/{session_id}")
+
+    async def export(self, session_id: str, form: str = "md", *, redact: bool = True) -> Download:
+        """The session as Markdown (`md`) or `json`."""
+        query = {"format": form, "redact": str(redact).lower()}
+        return await self._download(f"/api/sessions/{session_id}/export", **query)
+
+    async def share(
+        self, session_id: str, days: int = 30, *, tools: bool = True, reasoning: bool = False
+    ) -> Any:
+        """A read-only link (`url`) to what was said so far."""
+        body = {"expires_in_days": days, "with_tools": tools, "with_reasoning": reasoning}
+        return await self._send("POST", f"/api/sessions/{session_id}/share", body)
+
+    async def shares(self, session_id: str) -> Any:
+        return await self._get(f"/api/sessions/{session_id}/share")
+
+    async def end_shares(self, session_id: str) -> None:
+        await self._send("DELETE", f"/api/sessions/{session_id}/share")
+
+    async def files(self, session_id: str, path: str = "") -> Any:
+        """What lies in the session's workspace."""
+        return await self._get(f"/api/sessions/{session_id}/files", path=path)
+
+    async def read_file(self, session_id: str, path: str) -> Download:
+        return await self._download(f"/api/sessions/{session_id}/files/content", path=path)
+
+    async def archive(self, session_id: str) -> Download:
+        """The whole workspace as a zip."""
+        return await self._download(f"/api/sessions/{session_id}/files.zip")
+
+    async def upload(
+        self, session_id: str, files: Mapping[str, bytes], directory: str = ""
+    ) -> list[str]:
+        """Put files into the workspace; the paths that they have there."""
+        request = self._http.build_request(
+            "POST",
+            f"/api/sessions/{session_id}/files",
+            files=[("file", (name, content)) for name, content in files.items()],
+            data={"path": directory},
+        )
+        return [str(file["path"]) for file in (await self._call(request))["files"]]
+
+    async def usage(self, days: int = 30) -> Any:
+        """Tokens by day and session, and the caps."""
+        return await self._get("/api/usage", days=str(days))
+
+    async def set_cap(self, daily_tokens: int | None) -> Any:
+        """Your own limit of tokens a day; None takes it away."""
+        return await self._send("PUT", "/api/usage/cap", {"daily_tokens": daily_tokens})
 
     async def trials(self) -> Any:
         return await self._get("/api/trials")
@@ -116,8 +186,13 @@ class Client:
     async def delete_sandbox(self) -> Any:
         return await self._send("DELETE", "/api/sandbox")
 
-    async def _get(self, path: str, **query: str) -> Any:
+    async def _get(self, path: str, /, **query: str) -> Any:
         return await self._call(self._http.build_request("GET", path, params=query))
+
+    async def _download(self, path: str, /, **query: str) -> Download:
+        response = await self._delivered(self._http.build_request("GET", path, params=query))
+        await check(response)
+        return Download.read(response.headers.get("Content-Disposition", ""), response.content)
 
     async def _send(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Idempotency-Key": uuid.uuid4().hex}

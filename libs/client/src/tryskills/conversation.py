@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Sequence
 from contextlib import aclosing
 
 from tryskills.client import Client
@@ -29,9 +30,9 @@ class Conversation:
         self._reasons = False
         self._answered = False
 
-    async def say(self, text: str) -> str:
+    async def say(self, text: str, attachments: Sequence[str] = ()) -> str:
         """Show the turn; why it failed, or nothing. Being cancelled stops the turn."""
-        turn = await self._client.start_turn(self._session_id, text)
+        turn = await self._client.start_turn(self._session_id, text, attachments)
         failure = LOST
         try:
             async with aclosing(self._client.session_entries(self._session_id)) as entries:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 Json = Mapping[str, Any]
 
@@ -84,6 +85,21 @@ class Turn:
     @classmethod
     def read(cls, raw: Json) -> "Turn":
         return cls(id=raw["id"], state=raw.get("state", ""), raw=raw)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file with the name that the platform gives it."""
+
+    name: str
+    content: bytes
+
+    @classmethod
+    def read(cls, disposition: str, content: bytes) -> "Download":
+        _, _, name = disposition.partition("filename*=UTF-8''")
+        # Only the last part: it becomes a file on this machine.
+        plain = unquote(name).replace("\\", "/").rpartition("/")[2]
+        return cls(plain if plain.strip(".") else "download", content)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,12 @@ class Terminal:
         self._out.write(clean(text) + "\n")
         self._out.flush()
 
+    def raw(self, content: bytes) -> None:
+        """Bytes as they are, for a pipe."""
+        self._out.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+
     def field(self, name: str, value: str) -> None:
         self.line(f"{name:9} {value}")
 

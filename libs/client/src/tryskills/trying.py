@@ -18,13 +18,16 @@ NOT_ACCEPTED = "report_not_acknowledged: accept the report with --accept-report"
 
 @dataclass(frozen=True)
 class Wish:
-    """What to try; `approve` answers every approval, `accept_report` accepts a confirm verdict."""
+    """What to try; `approve` answers every approval, `accept_report` accepts a confirm verdict,
+    `attached` are files by name.
+    """
 
     ref: str
     prompt: str
     approve: str | None = None
     accept_report: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    attached: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Refused(Exception):  # noqa: N818 (no fault: the user or a verdict said no)
@@ -100,7 +103,11 @@ class Trial:
         self._terminal.field("Session", page)
         self._terminal.line()
         conversation = Conversation(self._client, self._terminal, session.id, self._wish.approve)
-        failure = await conversation.say(self._wish.prompt)
+        attachments: list[str] = []
+        if self._wish.attached:
+            attachments = await self._client.upload(session.id, self._wish.attached)
+            self._terminal.field("Attached", ", ".join(attachments))
+        failure = await conversation.say(self._wish.prompt, attachments)
         self._terminal.line()
         if failure:
             self._terminal.line(f"error: {failure}")

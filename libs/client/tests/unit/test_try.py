@@ -68,7 +68,9 @@ class ScriptedPlatform:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
-        if request.method != "GET":
+        if path.endswith("/files"):
+            self.posted[path] = request.content
+        elif request.method != "GET":
             assert request.headers["Idempotency-Key"]
             self.posted[path] = json.loads(request.content or b"null")
         return self.refusals.get(path) or self._answers()[path]
@@ -83,6 +85,7 @@ class ScriptedPlatform:
             "/api/launches": answer({"id": "lau_1", "state": "pending", "path": None}),
             "/api/launches/lau_1/events": sse(self.launch),
             "/api/sessions": answer({"id": "ses_1"}),
+            "/api/sessions/ses_1/files": answer({"files": [{"path": "notes.txt"}]}),
             "/api/sessions/ses_1/turns": answer({"id": "tur_1", "state": "pending"}),
             "/api/sessions/ses_1/events": sse(self.turn),
             "/api/sessions/ses_1/approvals/a1": answer({}),
@@ -104,6 +107,21 @@ async def attempt(platform: ScriptedPlatform, wish: Wish = WISH) -> tuple[int, s
     async with Client("http://x/", "token", transport) as client:
         status = await Trial(client, Terminal(shown, interactive=False), wish).run()
     return status, shown.getvalue()
+
+
+class TestAttached:
+    async def test_files_are_put_before_the_prompt_and_named_in_it(
+        self, platform: ScriptedPlatform
+    ) -> None:
+        wish = replace(WISH, attached={"notes.txt": b"remember"})
+
+        status, shown = await attempt(platform, wish)
+
+        assert status == 0
+        assert b"remember" in platform.posted["/api/sessions/ses_1/files"]
+        turn = platform.posted["/api/sessions/ses_1/turns"]
+        assert turn == {"text": "hello", "attachments": ["notes.txt"]}
+        assert "Attached  notes.txt" in shown
 
 
 class TestAnswer:

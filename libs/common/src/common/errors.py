@@ -59,6 +59,7 @@ class ErrorCode(StrEnum):
     APPROVAL_NOT_FOUND = "approval_not_found"
     SECRET_NOT_FOUND = "secret_not_found"
     FILE_NOT_FOUND = "file_not_found"
+    SHARE_NOT_FOUND = "share_not_found"
 
     CONFLICT = "conflict"
     STALE_FENCE = "stale_fence"
@@ -74,6 +75,7 @@ class ErrorCode(StrEnum):
 
     GONE = "gone"
     APPROVAL_EXPIRED = "approval_expired"
+    SHARE_ENDED = "share_ended"
 
     RATE_LIMITED = "rate_limited"
     SOURCE_RATE_LIMITED = "source_rate_limited"
@@ -205,6 +207,7 @@ _CODES: dict[type[AppError], tuple[ErrorCode, ...]] = {
         ErrorCode.APPROVAL_NOT_FOUND,
         ErrorCode.SECRET_NOT_FOUND,
         ErrorCode.FILE_NOT_FOUND,
+        ErrorCode.SHARE_NOT_FOUND,
     ),
     ConflictError: (
         ErrorCode.CONFLICT,
@@ -220,7 +223,7 @@ _CODES: dict[type[AppError], tuple[ErrorCode, ...]] = {
         ErrorCode.CANCELLED,
     ),
     StaleFenceError: (ErrorCode.STALE_FENCE,),
-    GoneError: (ErrorCode.GONE, ErrorCode.APPROVAL_EXPIRED),
+    GoneError: (ErrorCode.GONE, ErrorCode.APPROVAL_EXPIRED, ErrorCode.SHARE_ENDED),
     RateLimitedError: (
         ErrorCode.RATE_LIMITED,
         ErrorCode.SOURCE_RATE_LIMITED,

@@ -17,7 +17,7 @@ from common.contracts.skills import BUNDLE_BUCKET
 from common.ids import new_id
 from common.messaging.events import EventPublisher, consume, ensure_consumer, hear
 from common.messaging.journal import Journal
-from common.messaging.objects import ObjectBucket
+from common.messaging.objects import ObjectBucket, TransferBucket
 from common.messaging.streams import ensure_streams
 from nats.aio.client import Client
 
@@ -178,3 +178,14 @@ async def _cancel(task: asyncio.Future[None]) -> None:
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+class TestTransfer:
+    async def test_a_body_is_taken_once(self, nats_connection: Client) -> None:
+        sender, taker = (TransferBucket(nats_connection.jetstream()) for _ in range(2))
+        content = b"x" * 3_000_000
+
+        name = await sender.put(content)
+
+        assert await taker.take(name) == content
+        assert await taker.take(name) is None

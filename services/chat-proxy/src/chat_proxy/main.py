@@ -11,6 +11,7 @@ from common.ids import new_id
 from common.messaging.events import EventPublisher, consume
 from common.messaging.journal import Journal
 from common.messaging.loops import every
+from common.messaging.objects import TransferBucket
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
@@ -22,21 +23,34 @@ from chat_proxy.adapters.mongo.answers import MongoAnswers
 from chat_proxy.adapters.mongo.approvals import MongoApprovals
 from chat_proxy.adapters.mongo.holdings import MongoHoldings
 from chat_proxy.adapters.mongo.sessions import MongoSessions
+from chat_proxy.adapters.mongo.shares import MongoShares
 from chat_proxy.adapters.mongo.turns import MongoTurns
+from chat_proxy.adapters.mongo.usage import MongoUsage
 from chat_proxy.adapters.redacting import RedactingAgents
 from chat_proxy.adapters.replicas import RpcReplicas
 from chat_proxy.adapters.sandboxes import RpcSandboxes
 from chat_proxy.adapters.skills import RpcSkills
+from chat_proxy.adapters.transfer import BusTransfer
 from chat_proxy.consumers import owner_erased
-from chat_proxy.endpoints import serve_erasing, serve_journal, serve_sessions, serve_turns
+from chat_proxy.endpoints import (
+    serve_copies,
+    serve_erasing,
+    serve_journal,
+    serve_sessions,
+    serve_turns,
+    serve_usage,
+)
 from chat_proxy.ports import Agents
 from chat_proxy.reconcilers import PurgeReconciler, TakeoverReconciler
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
 from chat_proxy.service.erasing import Erasing
+from chat_proxy.service.exporting import ExportService
 from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.sharing import SharingService
+from chat_proxy.service.spending import Spending
 from chat_proxy.service.takeover import Takeover
 from chat_proxy.service.turns import TurnService
 from chat_proxy.settings import Settings
@@ -90,6 +104,9 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
         turns=MongoTurns(database),
         answers=MongoAnswers(database),
         approvals=MongoApprovals(database),
+        usage=MongoUsage(database),
+        shares=MongoShares(database),
+        transfer=BusTransfer(TransferBucket(connections.jetstream)),
         sandboxes=RpcSandboxes(rpc),
         skills=RpcSkills(rpc),
         agents=agents,
@@ -102,6 +119,7 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
             reattach=settings.reattach,
             silence=settings.silence,
             turns_per_owner=settings.turns_per_owner,
+            daily_tokens=settings.daily_tokens,
             answer_chars=settings.answer_chars,
         ),
     )
@@ -110,11 +128,14 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
 async def serve(connections: Backbone, outside: Outside, runners: Runners) -> Erasing:
     """Answer every RPC of this service."""
     server = connections.server
-    turns = TurnService(outside, runners)
+    spending = Spending(outside)
+    turns = TurnService(outside, runners, spending)
     sessions = SessionService(outside, turns)
     erasing = Erasing(outside, MongoHoldings(connections.database), sessions)
     await serve_sessions(server, sessions)
     await serve_erasing(server, erasing)
+    await serve_usage(server, spending)
+    await serve_copies(server, ExportService(outside), SharingService(outside))
     await serve_turns(server, turns, me=outside.me)
     await serve_journal(
         server, AttachService(outside, runners), ApprovalService(outside, runners), me=outside.me

@@ -1,6 +1,6 @@
 """What the use cases need of the outside."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from common.contracts.chat import AnswerApproval, Attach, Attached, TurnRequest
 from common.contracts.chat import Approval as WireApproval
 from common.contracts.chat import Turn as WireTurn
 from common.contracts.events import OutgoingEvent
-from common.contracts.sandbox import Launch
+from common.contracts.sandbox import Launch, Receipt, StoredBody
 
 from chat_proxy.model.agent import (
     AgentAddress,
@@ -18,8 +18,17 @@ from chat_proxy.model.agent import (
 )
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
-from chat_proxy.model.session import ChatSession
+from chat_proxy.model.session import ChatSession, Place
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
+from chat_proxy.model.usage import (
+    CallFailure,
+    Origin,
+    SessionUsage,
+    Spent,
+    Tokens,
+    TurnUsage,
+)
 
 
 class Sessions(Protocol):
@@ -38,14 +47,27 @@ class Sessions(Protocol):
         ...
 
     async def list(
-        self, owner_id: str, *, words: Sequence[str], limit: int
-    ) -> list[ChatSession]: ...
+        self, owner_id: str, *, words: Sequence[str], limit: int, after: Place | None = None
+    ) -> list[ChatSession]:
+        """The last changed first, from the place on where another list ended."""
+        ...
+
+    async def titles(self, owner_id: str, session_ids: Sequence[str]) -> Mapping[str, str]:
+        """Of those that are there and not deleted."""
+        ...
 
     async def rename(self, session: ChatSession) -> ChatSession: ...
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, words: Sequence[str], at: datetime
-    ) -> ChatSession | None:
+    async def keep_thread(self, session: ChatSession, thread: str) -> None: ...
+
+    async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
+        """The session that was kept under it and does not answer now; it is kept no longer.
+
+        Raises NotFoundError.
+        """
+        ...
+
+    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
         """Name `turn` as the running one and read where the journal stands; None when the session
         is gone.
         """
@@ -55,7 +77,9 @@ class Sessions(Protocol):
 
     async def end_turn(
         self, turn: Turn, *, last_seq: int, words: Sequence[str], at: datetime
-    ) -> None: ...
+    ) -> None:
+        """`words` are those by which the turn is found."""
+        ...
 
     async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
         """Hide the session and everything of it; the purge comes later."""
@@ -93,7 +117,15 @@ class Turns(Protocol):
 
     async def get(self, owner_id: str, session_id: str, turn_id: str) -> Turn: ...
 
+    async def with_key(self, session_id: str, idempotency_key: str) -> Turn | None:
+        """The turn that this key made before."""
+        ...
+
     async def active(self, session_id: str) -> Turn | None: ...
+
+    async def of_session(self, session_id: str) -> list[Turn]:
+        """Oldest first."""
+        ...
 
     async def count_active(self, owner_id: str) -> int: ...
 
@@ -162,14 +194,78 @@ class Approvals(Protocol):
     ) -> list[Approval]: ...
 
 
+class Shares(Protocol):
+    async def add(self, share: Share) -> None: ...
+
+    async def of_session(self, owner_id: str, session_id: str, now: datetime) -> list[Share]:
+        """Those that are live, newest first."""
+        ...
+
+    async def with_token(self, token_sha256: str) -> Share | None:
+        """Also one that has ended, for some time."""
+        ...
+
+    async def end(self, owner_id: str, session_id: str, at: datetime) -> None:
+        """End all of the session's."""
+        ...
+
+
+class CallLog(Protocol):
+    """Where the relay writes each call of a model."""
+
+    async def origin(self, owner_id: str, session_id: str | None) -> Origin:
+        """The turn of the session that runs now; without a session the owner's, if only one
+        runs.
+        """
+        ...
+
+    async def add(
+        self, origin: Origin, provider: str, model: str, tokens: Tokens, at: datetime
+    ) -> None: ...
+
+    async def fail(
+        self, origin: Origin, failure: CallFailure, model: str, at: datetime
+    ) -> None: ...
+
+
+class Usage(Protocol):
+    """What the relay wrote, summed; days are in UTC."""
+
+    async def total(self, owner_id: str, day: str) -> int: ...
+
+    async def of_turn(self, turn_id: str) -> TurnUsage: ...
+
+    async def by_day(self, owner_id: str, *, since: str) -> list[tuple[str, Spent]]:
+        """Newest first; days without a call are left out."""
+        ...
+
+    async def by_session(self, owner_id: str, *, since: str, limit: int) -> list[SessionUsage]:
+        """Those used last first."""
+        ...
+
+    async def cap(self, owner_id: str) -> int | None:
+        """The tokens a day that the owner set for themselves."""
+        ...
+
+    async def set_cap(self, owner_id: str, daily_tokens: int | None, at: datetime) -> None: ...
+
+
 class Sandboxes(Protocol):
     async def launch(self, owner_id: str, launch_id: str) -> Launch: ...
+
+    async def receipt(self, owner_id: str, launch_id: str) -> Receipt: ...
 
     async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress: ...
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None: ...
 
     async def release(self, owner_id: str, use_lease_id: str) -> None: ...
+
+
+class Transfer(Protocol):
+    """Bodies too large for a message."""
+
+    async def put(self, content: bytes) -> StoredBody: ...
 
 
 class Skills(Protocol):
@@ -194,7 +290,9 @@ class AgentSession(Protocol):
     @property
     def standing(self) -> Standing: ...
 
-    async def submit(self, text: str) -> None: ...
+    async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
+        """Prompt; the model is shown the `images` that the agent finds at those paths."""
+        ...
 
     async def read(self) -> Sequence[AgentEvent]:
         """The events that came together. Raises AgentLostError when the connection is gone."""

@@ -16,7 +16,7 @@ class Settings(SharedSettings):
     """`preview_domains` (comma-separated `host[:port]`) are preview proxies besides Daytona's own.
 
     `approval_ttl` must stay below the time after which the agent itself gives up
-    (`agent_approval_ttl`).
+    (`agent_approval_ttl`). `daily_tokens` of one owner refuse the owner's next turn.
     """
 
     model_config = SettingsConfigDict(env_prefix="CHAT_PROXY_")
@@ -30,4 +30,5 @@ class Settings(SharedSettings):
     reattach: timedelta = timedelta(seconds=45)
     silence: timedelta = timedelta(minutes=30)
     turns_per_owner: int = Field(default=20, ge=1)
+    daily_tokens: int | None = Field(default=None, ge=1)
     answer_chars: int = Field(default=2_000_000, ge=1_000)

@@ -154,6 +154,12 @@ async def model_url() -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
+def make_hermes(hermes_program: list[str]) -> Callable[[Path, str], Hermes]:
+    """One with a model of the test's own."""
+    return lambda directory, model_url: Hermes(hermes_program, directory, model_url)
+
+
+@pytest.fixture(scope="session")
 async def hermes(
     hermes_program: list[str], model_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Hermes]:
@@ -217,7 +223,8 @@ class Neighbours:
     async def acquire(self, request: sandbox.AcquireAgent) -> sandbox.AgentEndpoint:
         self.acquired.append(request)
         headers = {name: SecretStr(value) for name, value in self.hermes.headers.items()}
-        workspace = self.hermes.directory / "work"
+        workspace = self.hermes.directory / "work" / request.session_id
+        workspace.mkdir(exist_ok=True)
         return sandbox.AgentEndpoint(
             use_lease_id=new_id("use"),
             expires_at=utc_now() + timedelta(minutes=2),

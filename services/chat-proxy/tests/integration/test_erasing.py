@@ -13,7 +13,7 @@ EVENT = {"id": "evt_1", "subject": "evt.test.happened.v1", "body": {}}
 
 
 async def fill(database: mongo.Database, owner_id: str, **turn: Any) -> None:
-    """A session with a turn, an answer, an approval and what the model cost."""
+    """A session with a turn, an answer, an approval, a link, and what the model cost."""
     session_id, turn_id = new_id("ses"), new_id("tur")
     mine: dict[str, Any] = {"owner_id": owner_id, "session_id": session_id, "outbox": []}
     await database[collections.SESSIONS].insert_one({"_id": session_id, **mine, "state": "active"})
@@ -21,6 +21,11 @@ async def fill(database: mongo.Database, owner_id: str, **turn: Any) -> None:
     await database[collections.APPROVALS].insert_one({"_id": new_id("apr"), **mine})
     await database[collections.MESSAGES].insert_one({"session_id": session_id, "text": "secret"})
     await database[collections.USAGE].insert_one({"_id": new_id("use"), "owner_id": owner_id})
+    await database[collections.WORDS].insert_one({"_id": turn_id, **mine, "words": ["secret"]})
+    link = {"_id": new_id("sha"), **mine, "token_sha256": new_id("x")}
+    await database[collections.SHARES].insert_one(link)
+    cap = {"$set": {"daily_tokens": 1}}
+    await database[collections.CAPS].update_one({"_id": owner_id}, cap, upsert=True)
 
 
 @pytest.fixture
@@ -49,7 +54,10 @@ class TestForget:
             "turns": 2,
             "approvals": 2,
             "usage": 2,
+            "shares": 2,
+            "chat_words": 2,
             "chat_messages": 2,
+            "usage_caps": 1,
         }
         assert is_done
         assert ALICE not in await dump(database)

@@ -15,10 +15,8 @@ from aiohttp import web
 from common import mongo
 from common.clock import utc_now
 from common.contracts.events import (
-    SANDBOX_DELETED,
     SECRET_PUT,
     OutgoingEvent,
-    SandboxChanged,
     SecretChanged,
 )
 from common.contracts.keys import (
@@ -44,7 +42,7 @@ TOKEN, KEY = "relay-token-MARKED-0123456789", "sk-MARKED-real-0123456789"
 PROGRAM = ("-m", "chat_proxy", "relay")
 CHUNKS = (
     b'data: {"n":1}\n\n',
-    b'data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":5}}\n\n',
+    b'data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":5}}\n\ndata: [DONE]\n\n',
 )
 
 
@@ -189,11 +187,6 @@ async def soon(running: Running, status: int) -> int:
                     return answer.status
 
 
-def deleted() -> OutgoingEvent:
-    data = SandboxChanged(owner_id=OWNER, sandbox_id=SANDBOX, state="absent")
-    return SANDBOX_DELETED.of(data, entity_id=SANDBOX, at=utc_now())
-
-
 def secret_put() -> OutgoingEvent:
     data = SecretChanged(owner_id=OWNER, name="CUSTOM_API_KEY", version=2)
     return SECRET_PUT.of(data, entity_id=data.name, at=utc_now())
@@ -214,16 +207,13 @@ class TestProcess:
         assert (document["input_tokens"], document["output_tokens"]) == (210, 15)
         assert document["total_tokens"] == 225
 
-    async def test_a_deleted_sandboxs_token_is_refused_when_the_event_is_heard(
-        self, running: Running
-    ) -> None:
+    async def test_a_deleted_sandboxs_token_is_refused_at_once(self, running: Running) -> None:
         running.provider.go_on.set()
         assert await soon(running, 200) == 200
         running.others.is_deleted = True
 
-        await running.publisher.publish(deleted())
-
-        assert await soon(running, 401) == 401
+        async with running.post() as answer:
+            assert answer.status == 401
 
     async def test_a_new_key_is_used_when_the_event_is_heard(self, running: Running) -> None:
         running.provider.go_on.set()

@@ -7,20 +7,26 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 from aiohttp import web
-from chat_proxy.relay.app import Door, Limits
+from chat_proxy.model.usage import next_day
+from chat_proxy.relay.app import Door
+from chat_proxy.relay.relaying import Limits
 from chat_proxy.relay.testing import (
     ASKED,
     AUTH,
     DONE,
+    OF_SESSION,
     OWNER,
     SSE,
+    TURN,
     RelayWorld,
     error_of,
     says,
 )
-from common.contracts.sandbox import AUTHORIZE_RELAY
+from common.contracts.keys import GET_SETTINGS, REVEAL, OwnerSettings
+from common.contracts.sandbox import AUTHORIZE_RELAY, RelayGrant
 from common.errors import ErrorCode, NotFoundError
 from common.ids import new_id
+from common.testing.fakes import START
 
 
 @pytest.fixture
@@ -80,20 +86,55 @@ class TestRefusals:
         async with world.post(b"nonsense") as answer:
             assert (await error_of(answer))[:2] == (400, "invalid_request")
 
-    async def test_a_used_up_day_is_refused(self, world: RelayWorld) -> None:
-        limits = Limits(max_body_bytes=1000, concurrent_per_owner=4, daily_token_cap=100)
+    @pytest.mark.parametrize("own", [None, 80])
+    async def test_a_used_up_day_is_refused_between_turns(
+        self, world: RelayWorld, own: int | None
+    ) -> None:
+        limits = Limits(max_body_bytes=1000, concurrent_per_owner=4, daily_tokens=100)
         await world.start(limits=limits)
         world.handler = says(DONE)
-        world.usage.used = {OWNER: 99, new_id("own"): 1000}
+        cap = own or 100
+        world.calls.caps = {OWNER: own} if own else {}
+        world.calls.used = {OWNER: cap - 1, new_id("own"): 1000}
         async with world.post() as answer:
             assert answer.status == 200
-        world.usage.used = {OWNER: 100}
+        world.calls.used = {OWNER: cap}
 
         async with world.post() as answer:
             status, code, message = await error_of(answer)
 
-        assert (status, code) == (429, "token_cap_reached")
-        assert "100 tokens" in message
+        assert (status, code) == (424, "token_cap_reached")
+        assert f"{cap} tokens" in message
+        assert world.calls.failures[0].code is ErrorCode.QUOTA_EXCEEDED
+        assert world.calls.failures[0].retry_at == next_day(START)
+
+    async def test_a_used_up_day_never_cuts_a_running_turn(self, world: RelayWorld) -> None:
+        limits = Limits(max_body_bytes=1000, concurrent_per_owner=4, daily_tokens=100)
+        await world.start(limits=limits)
+        world.calls.used = {OWNER: 1000}
+        world.handler = says(DONE)
+        idle = RelayGrant(owner_id=OWNER, sandbox_id="sbx_1")
+        world.services.answer(AUTHORIZE_RELAY, idle)
+        async with world.post() as answer:
+            assert answer.status == 424
+        world.services.answer(AUTHORIZE_RELAY, idle.model_copy(update={"in_use": 1}))
+
+        async with world.post() as answer:
+            assert answer.status == 200
+
+    async def test_a_missing_key_is_written_down_for_the_turn(self, world: RelayWorld) -> None:
+        await world.start()
+        settings = OwnerSettings(provider="openrouter", model="m")
+        world.services.answer(GET_SETTINGS, settings)
+        missing = NotFoundError("no such secret", code=ErrorCode.SECRET_NOT_FOUND)
+        world.services.answer(REVEAL, missing)
+
+        async with world.post(OF_SESSION) as answer:
+            assert (await error_of(answer))[:2] == (401, "missing_key")
+
+        [written] = world.calls.written
+        assert written.origin.turn_id == TURN
+        assert world.calls.failures[0].code is ErrorCode.PROVIDER_AUTH
 
     async def test_one_owner_cannot_take_every_place(self, world: RelayWorld) -> None:
         await world.start(limits=Limits(max_body_bytes=1000, concurrent_per_owner=2))

@@ -9,10 +9,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 from chat_proxy.relay.testing import (
+    DONE,
     JSON,
+    OF_SESSION,
     SSE,
     RelayWorld,
     error_of,
+    says,
 )
 
 
@@ -36,7 +39,7 @@ class TestSilence:
         world.handler = hang
 
         async with world.post() as answer:
-            assert (await error_of(answer))[:2] == (504, "provider_timeout")
+            assert (await error_of(answer))[:2] == (424, "provider_timeout")
         await asyncio.wait_for(gone.wait(), 10)
 
     async def test_headers_without_a_word_are_timed_out_with_a_status(
@@ -53,7 +56,7 @@ class TestSilence:
         world.handler = mute
 
         async with world.post() as answer:
-            assert (await error_of(answer))[:2] == (504, "provider_timeout")
+            assert (await error_of(answer))[:2] == (424, "provider_timeout")
 
     async def test_falling_silent_in_the_middle_ends_with_an_error_event(
         self, world: RelayWorld
@@ -74,7 +77,38 @@ class TestSilence:
 
         assert (first, end) == ('data: {"n":1}', "")
         assert json.loads(second.removeprefix("data: "))["error"]["code"] == "provider_timeout"
-        assert world.usage.added[0][2].is_estimated
+        assert world.calls.tokens[0].is_estimated
+
+    async def test_a_turn_whose_provider_fell_silent_waits_once_only(
+        self, world: RelayWorld
+    ) -> None:
+        await world.start(first_byte_s=0.2)
+
+        async def hang(request: web.Request) -> web.StreamResponse:
+            return await asyncio.Event().wait()  # type: ignore[return-value]  # it never does
+
+        world.handler = hang
+        async with world.post(OF_SESSION) as first:
+            waited = await error_of(first)
+        world.handler = says(DONE)
+
+        async with world.post(OF_SESSION) as again, world.post() as another:
+            assert await error_of(again) == waited
+            assert another.status == 200
+
+        assert len(world.seen) == 2
+
+    @pytest.mark.parametrize("end", [b"", b"<html>oops</html>"])
+    async def test_a_stream_that_just_stops_does_not_look_complete(
+        self, world: RelayWorld, end: bytes
+    ) -> None:
+        await world.start()
+        world.handler = says(b'data: {"n":1}\n\n', end)
+
+        async with world.post() as answer:
+            assert "provider_cut_off" in await answer.text()
+
+        assert len(world.calls.tokens) == len(world.calls.failures) == 1
 
     async def test_a_cut_stream_does_not_look_complete(self, world: RelayWorld) -> None:
         await world.start()
@@ -131,7 +165,7 @@ class TestSilence:
             assert answer.status == 200
             await asyncio.wait_for(let_go.wait(), 20)
 
-        await asyncio.wait_for(world.usage.recorded.wait(), 10)
+        await asyncio.wait_for(world.calls.recorded.wait(), 10)
 
     async def test_when_the_sandbox_goes_the_provider_is_let_go(self, world: RelayWorld) -> None:
         await world.start()
@@ -152,6 +186,6 @@ class TestSilence:
         async with world.post() as answer:
             await answer.content.readany()
         await asyncio.wait_for(let_go.wait(), 10)
-        await asyncio.wait_for(world.usage.recorded.wait(), 10)
+        await asyncio.wait_for(world.calls.recorded.wait(), 10)
 
-        assert world.usage.added[0][2].is_estimated
+        assert world.calls.tokens[0].is_estimated

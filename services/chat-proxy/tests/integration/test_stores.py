@@ -10,13 +10,21 @@ from chat_proxy.adapters.mongo import collections
 from chat_proxy.adapters.mongo.answers import MongoAnswers
 from chat_proxy.adapters.mongo.approvals import MongoApprovals
 from chat_proxy.adapters.mongo.sessions import MongoSessions
+from chat_proxy.adapters.mongo.shares import MongoShares
 from chat_proxy.adapters.mongo.turns import MongoTurns
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
 from chat_proxy.model.session import ChatSession
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
 from common import mongo
-from common.contracts.chat import ApprovalChoice, ApprovalState, TurnState
+from common.contracts.chat import (
+    ApprovalChoice,
+    ApprovalState,
+    ContextMessage,
+    SessionContext,
+    TurnState,
+)
 from common.contracts.events import OutgoingEvent
 from common.contracts.sandbox import LaunchSkill
 from common.errors import NotFoundError, StaleFenceError
@@ -37,6 +45,7 @@ class MongoStores:
     turns: MongoTurns
     answers: MongoAnswers
     approvals: MongoApprovals
+    shares: MongoShares
 
 
 @pytest.fixture
@@ -47,6 +56,7 @@ async def mongo_stores(database: mongo.Database) -> MongoStores:
         MongoTurns(database),
         MongoAnswers(database),
         MongoApprovals(database),
+        MongoShares(database),
     )
 
 
@@ -65,6 +75,22 @@ def session(skill: LaunchSkill, turn: Turn) -> ChatSession:
         title="count-words",
         created_at=START,
         updated_at=START,
+    )
+
+
+@pytest.fixture
+def share(session: ChatSession) -> Share:
+    return Share(
+        id=new_id("shr"),
+        owner_id=session.owner_id,
+        session_id=session.id,
+        token_sha256="a" * 64,
+        last_seq=7,
+        with_tools=True,
+        with_reasoning=False,
+        receipt=None,
+        created_at=START,
+        expires_at=START + timedelta(days=30),
     )
 
 
@@ -102,6 +128,7 @@ class TestTurns:
         assert await store.turns.count_active(turn.owner_id) == 1
 
     async def test_a_key_gives_the_turn_it_made(self, store: Any, turn: Turn) -> None:
+        turn = replace(turn, attachments=("a.txt", "b/c.png"))
         await store.turns.start(turn, idempotency_key="k", emit=event())
         again = replace(turn, id=new_id("tur"))
 
@@ -239,13 +266,35 @@ class TestSessions:
     ) -> None:
         await store.sessions.create(session, idempotency_key=None, emit=event())
 
-        begun = await store.sessions.begin_turn(turn, title="Go", words=["go"], at=LATER)
+        begun = await store.sessions.begin_turn(turn, title="Go", at=LATER)
         await store.sessions.end_turn(turn, last_seq=7, words=["done"], at=LATER)
 
         assert begun is not None
         assert (begun.turn_id, begun.title) == (turn.id, "Go")
         ended = await store.sessions.get(session.owner_id, session.id)
         assert (ended.turn_id, ended.last_seq, ended.title) == (None, 7, "Go")
+
+    async def test_a_thread_is_taken_once_and_only_between_turns(
+        self, store: Any, session: ChatSession, turn: Turn
+    ) -> None:
+        context = SessionContext(
+            instructions="Be brief.", history=[ContextMessage(role="user", text="Hi")]
+        )
+        session = replace(session, context=context)
+        await store.sessions.create(session, idempotency_key=None, emit=event())
+        await store.sessions.keep_thread(session, "a" * 64)
+        with pytest.raises(NotFoundError):
+            await store.sessions.take_thread("own_" + "9" * 20, "a" * 64)
+        await store.sessions.begin_turn(turn, title="Go", at=LATER)
+        with pytest.raises(NotFoundError):
+            await store.sessions.take_thread(session.owner_id, "a" * 64)
+        await store.sessions.end_turn(turn, last_seq=1, words=[], at=LATER)
+
+        taken = await store.sessions.take_thread(session.owner_id, "a" * 64)
+
+        assert (taken.id, taken.context) == (session.id, context)
+        with pytest.raises(NotFoundError):
+            await store.sessions.take_thread(session.owner_id, "a" * 64)
 
     async def test_a_deleted_one_is_nobodys(
         self, store: Any, session: ChatSession, turn: Turn
@@ -255,37 +304,7 @@ class TestSessions:
 
         with pytest.raises(NotFoundError):
             await store.sessions.get(session.owner_id, session.id)
-        assert await store.sessions.begin_turn(turn, title="", words=[], at=LATER) is None
-
-
-class TestSearch:
-    async def test_every_word_must_be_there_and_the_last_may_be_begun(
-        self, mongo_stores: MongoStores, session: ChatSession, turn: Turn
-    ) -> None:
-        sessions = mongo_stores.sessions
-        await sessions.create(session, idempotency_key=None, emit=event())
-        await sessions.begin_turn(turn, title="Go", words=["hello", "world"], at=LATER)
-
-        for words, found in (
-            (["hello", "wor"], 1),
-            (["wor", "hello"], 0),
-            (["count"], 1),
-            (["nothing"], 0),
-        ):
-            listed = await sessions.list(session.owner_id, words=words, limit=9)
-            assert len(listed) == found, words
-
-    async def test_the_newest_come_first(
-        self, mongo_stores: MongoStores, session: ChatSession
-    ) -> None:
-        for minutes in (1, 3, 2):
-            at = START + timedelta(minutes=minutes)
-            one = replace(session, id=new_id("ses"), title=str(minutes), updated_at=at)
-            await mongo_stores.sessions.create(one, idempotency_key=None, emit=event())
-
-        listed = await mongo_stores.sessions.list(session.owner_id, words=[], limit=2)
-
-        assert [one.title for one in listed] == ["3", "2"]
+        assert await store.sessions.begin_turn(turn, title="", at=LATER) is None
 
 
 class TestPurge:
@@ -295,9 +314,11 @@ class TestPurge:
         database: mongo.Database,
         session: ChatSession,
         turn: Turn,
+        share: Share,
     ) -> None:
         await mongo_stores.sessions.create(session, idempotency_key=None, emit=event())
         await mongo_stores.turns.start(turn, idempotency_key=None, emit=event())
+        await mongo_stores.shares.add(share)
         await mongo_stores.sessions.delete(session.owner_id, session.id, emit=event())
         relayed: dict[str, Any] = {"$set": {"outbox": []}}
 
@@ -309,8 +330,50 @@ class TestPurge:
         await database["turns"].update_many({}, relayed)
         assert await mongo_stores.sessions.purge(limit=9) == 1
 
-        for name in ("chat_sessions", "chat_messages", "turns", "approvals"):
+        for name in (
+            "chat_sessions",
+            "chat_messages",
+            "turns",
+            "approvals",
+            "shares",
+            "chat_words",
+        ):
             assert await database[name].count_documents({}) == 0
+
+
+class TestShares:
+    async def test_it_is_found_by_its_token_and_by_its_session(
+        self, store: Any, share: Share
+    ) -> None:
+        await store.shares.add(share)
+        later = replace(share, id=new_id("shr"), token_sha256="b" * 64, created_at=LATER)
+        await store.shares.add(later)
+
+        assert await store.shares.with_token(share.token_sha256) == share
+        assert await store.shares.with_token("c" * 64) is None
+        found = await store.shares.of_session(share.owner_id, share.session_id, START)
+        assert found == [later, share]
+        assert await store.shares.of_session("own_9", share.session_id, START) == []
+
+    async def test_one_that_has_ended_is_no_longer_the_sessions(
+        self, store: Any, share: Share
+    ) -> None:
+        await store.shares.add(share)
+        await store.shares.end("own_9", share.session_id, START)
+        assert len(await store.shares.of_session(share.owner_id, share.session_id, START)) == 1
+
+        await store.shares.end(share.owner_id, share.session_id, START)
+
+        assert await store.shares.of_session(share.owner_id, share.session_id, START) == []
+        ended = await store.shares.with_token(share.token_sha256)
+        assert not ended.is_live(START)
+
+    async def test_an_expired_one_is_not_live(self, store: Any, share: Share) -> None:
+        await store.shares.add(share)
+
+        found = await store.shares.of_session(share.owner_id, share.session_id, share.expires_at)
+
+        assert found == []
 
 
 class TestApprovals:

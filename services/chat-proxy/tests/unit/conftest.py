@@ -14,15 +14,25 @@ from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.exporting import ExportService
 from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runner import TurnRunner
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.sessions import SessionService
+from chat_proxy.service.sharing import SharingService
+from chat_proxy.service.spending import Spending
 from chat_proxy.service.takeover import Takeover
 from chat_proxy.service.turns import TurnService
 from common.clock import utc_now
 from common.contracts import chat as contract
-from common.contracts.sandbox import Launch, LaunchPath, LaunchSkill, LaunchState
+from common.contracts.sandbox import (
+    Launch,
+    LaunchPath,
+    LaunchSkill,
+    LaunchState,
+    Receipt,
+    StoredBody,
+)
 from common.errors import GoneError, UnavailableError
 from common.ids import new_id
 from common.testing.fakes import StoppedClock
@@ -38,6 +48,7 @@ class FakeSandboxes:
     renewed: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    notices: tuple[str, ...] = ()
     state: LaunchState = LaunchState.READY
 
     async def launch(self, owner_id: str, launch_id: str) -> Launch:
@@ -51,6 +62,21 @@ class FakeSandboxes:
             created_at=utc_now(),
         )
 
+    async def receipt(self, owner_id: str, launch_id: str) -> Receipt:
+        if self.failure is not None:
+            raise self.failure
+        return Receipt(
+            launch_id=launch_id,
+            skill=self.skill,
+            path=LaunchPath.INSTANT,
+            sandbox_id="sandbox-1",
+            image="image",
+            agent="hermes",
+            provider="demo",
+            model="demo",
+            verified_at=utc_now(),
+        )
+
     async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress:
         if self.failure is not None:
             raise self.failure
@@ -62,6 +88,7 @@ class FakeSandboxes:
             token="token",
             workspace="/work",
             skill_directory=f"/skills/{session.skill.directory}",
+            notices=self.notices,
         )
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None:
@@ -87,6 +114,7 @@ class FakeConversation:
     standing: Standing = field(default_factory=lambda: Standing(running=False))
     record: list[TranscriptMessage] = field(default_factory=list)
     prompts: list[str] = field(default_factory=list)
+    images: list[list[str]] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
     waits: bool = True
     refusal: str = ""
@@ -102,8 +130,9 @@ class FakeConversation:
     def drop(self) -> None:
         self._batches.put_nowait(None)
 
-    async def submit(self, text: str) -> None:
+    async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
         self.prompts.append(text)
+        self.images.append(list(images))
         self.is_fresh = False
 
     async def read(self) -> Sequence[AgentEvent]:
@@ -186,6 +215,16 @@ class FakeLive:
         return [entry.type for entry in self.entries]
 
 
+@dataclass
+class FakeTransfer:
+    bodies: dict[str, bytes] = field(default_factory=dict)
+
+    async def put(self, content: bytes) -> StoredBody:
+        name = new_id("obj")
+        self.bodies[name] = content
+        return StoredBody(bucket="transfer", object_name=name, size=len(content))
+
+
 class NoReplicas:
     """Nobody else runs."""
 
@@ -206,6 +245,8 @@ class World:
         self.clock = StoppedClock()
         self.sessions, self.turns = stores.sessions, stores.turns
         self.answers, self.approvals = stores.answers, stores.approvals
+        self.usage, self.shares = stores.usage, stores.shares
+        self.transfer = FakeTransfer()
         self.sandboxes, self.agents = FakeSandboxes(skill), FakeAgents()
         self.live = FakeLive()
         self.limits = limits
@@ -218,6 +259,9 @@ class World:
             turns=self.turns,
             answers=self.answers,
             approvals=self.approvals,
+            usage=self.usage,
+            shares=self.shares,
+            transfer=self.transfer,
             sandboxes=self.sandboxes,
             skills=FakeSkills(),
             agents=self.agents,
@@ -229,12 +273,11 @@ class World:
         return Process(outside)
 
     async def session(self) -> contract.Session:
-        launch = new_id("lau")
-        return await self.me.sessions.create(OWNER, launch, idempotency_key=None)
+        return await self.me.create()
 
     async def say(self, session: contract.Session, text: str = "go") -> TurnRunner:
         """A turn that has reached its agent."""
-        await self.me.turns.start(OWNER, session.id, text, idempotency_key=None)
+        await self.me.start(session, text)
         runner = self.me.runners.of(session.id)
         assert runner is not None
         await self.until(lambda: bool(self.agents.opened) and bool(self.agents.last.prompts))
@@ -250,11 +293,35 @@ class Process:
     def __init__(self, outside: Outside) -> None:
         self.outside = outside
         self.runners = Runners(outside)
-        self.turns = TurnService(outside, self.runners)
+        self.spending = Spending(outside)
+        self.turns = TurnService(outside, self.runners, self.spending)
         self.sessions = SessionService(outside, self.turns)
         self.approvals = ApprovalService(outside, self.runners)
         self.attaching = AttachService(outside, self.runners)
+        self.exporting, self.sharing = ExportService(outside), SharingService(outside)
         self.takeover = Takeover(outside, self.runners)
+
+    async def create(self, context: contract.SessionContext | None = None) -> contract.Session:
+        request = contract.CreateSession(owner_id=OWNER, launch_id=new_id("lau"), context=context)
+        return await self.sessions.create(request)
+
+    async def start(
+        self,
+        session: contract.Session,
+        text: str,
+        *,
+        key: str | None = None,
+        attachments: Sequence[str] = (),
+    ) -> contract.Turn:
+        return await self.turns.start(
+            contract.StartTurn(
+                owner_id=OWNER,
+                session_id=session.id,
+                text=text,
+                attachments=list(attachments),
+                idempotency_key=key,
+            )
+        )
 
 
 @pytest.fixture

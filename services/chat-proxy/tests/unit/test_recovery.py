@@ -1,5 +1,7 @@
 """What happened while nobody listened is put back in order."""
 
+from dataclasses import replace
+
 from chat_proxy.model.agent import (
     Standing,
     TextDelta,
@@ -9,6 +11,7 @@ from chat_proxy.model.agent import (
     TranscriptMessage,
 )
 from chat_proxy.model.recovery import catch_up, is_ours, steps_after, whole_text
+from chat_proxy.model.turn import Turn
 
 IDLE = Standing(running=False)
 STEPS = [
@@ -78,6 +81,15 @@ class TestPrompt:
 
     def test_another_prompt_that_holds_the_words_is_not_ours(self) -> None:
         assert not is_ours("go", "go on")
+
+    def test_a_prompt_with_attachments_is_known_behind_what_an_image_shows(
+        self, turn: Turn
+    ) -> None:
+        prompt = replace(turn, attachments=("a.png",)).prompt
+        described = "[The user attached an image:\nA cat.]\n[You can examine it with x]"
+
+        assert is_ours(prompt, f"{described}\n\n{prompt}")
+        assert not is_ours(prompt, f"{described}\n\n{turn.text}")
 
     def test_steps_are_those_after_the_last_one(self) -> None:
         messages = [

@@ -12,10 +12,12 @@ from chat_proxy.model.agent import (
     Tokens,
     ToolStart,
 )
+from common.contracts import chat
 from common.contracts.chat import TurnRequest, TurnState
 from common.errors import (
     ConflictError,
     ErrorCode,
+    InvalidError,
     NotFoundError,
     RateLimitedError,
     UnavailableError,
@@ -36,7 +38,7 @@ class TestStart:
         session = await world.session()
         world.sandboxes.failure = UnavailableError("no sandbox")
 
-        await world.me.turns.start(OWNER, session.id, "keep this", idempotency_key=None)
+        await world.me.start(session, "keep this")
 
         assert [turn.text for turn in world.turns.by_id.values()] == ["keep this"]
         assert [event.subject for event in world.turns.emitted[:1]] == ["evt.turn.started.v1"]
@@ -66,32 +68,28 @@ class TestStart:
         running = await world.say(session)
 
         with pytest.raises(ConflictError) as refused:
-            await world.me.turns.start(OWNER, session.id, "more", idempotency_key=None)
+            await world.me.start(session, "more")
 
         assert refused.value.code is ErrorCode.TURN_RUNNING
         assert refused.value.extra == {"turn_id": running.turn.id}
 
     async def test_the_same_key_is_the_same_turn(self, world: Any) -> None:
         session = await world.session()
-        first = await world.me.turns.start(OWNER, session.id, "go", idempotency_key="k")
+        first = await world.me.start(session, "go", key="k")
 
-        again = await world.me.turns.start(OWNER, session.id, "go", idempotency_key="k")
+        again = await world.me.start(session, "go", key="k")
 
         assert again.id == first.id
         with pytest.raises(ConflictError) as refused:
-            await world.me.turns.start(OWNER, session.id, "stay", idempotency_key="k")
+            await world.me.start(session, "stay", key="k")
         assert refused.value.code is ErrorCode.IDEMPOTENCY_MISMATCH
 
     async def test_too_many_at_once_are_refused_with_the_limit(self, world: Any) -> None:
         for _ in range(world.limits.turns_per_owner):
-            await world.me.turns.start(
-                OWNER, (await world.session()).id, "go", idempotency_key=None
-            )
+            await world.me.start(await world.session(), "go")
 
         with pytest.raises(RateLimitedError) as refused:
-            await world.me.turns.start(
-                OWNER, (await world.session()).id, "go", idempotency_key=None
-            )
+            await world.me.start(await world.session(), "go")
 
         assert refused.value.code is ErrorCode.QUOTA_EXCEEDED
         assert refused.value.extra["value"] == world.limits.turns_per_owner
@@ -106,7 +104,105 @@ class TestStart:
         assert detail.turn_id is not None
 
 
+class TestAttachments:
+    async def test_the_agent_is_told_of_them_and_shown_the_images(self, world: Any) -> None:
+        session = await world.session()
+        paths = ["data.csv", "shots/one.PNG"]
+
+        turn = await world.me.start(session, "what is this", attachments=paths)
+        await world.until(lambda: bool(world.agents.opened and world.agents.last.prompts))
+
+        assert turn.attachments == paths
+        assert world.agents.last.prompts[0].endswith(
+            "instruction alongside the skill invocation: [The user attached these files, which"
+            " are in your working directory:\n- data.csv\n- shots/one.PNG]\n\nwhat is this"
+        )
+        assert world.agents.last.images == [["/work/shots/one.PNG"]]
+        assert world.live.entries[0].fields["attachments"] == paths
+        detail = await world.me.sessions.get(OWNER, session.id)
+        assert detail.title == "what is this"
+
+    @pytest.mark.parametrize(
+        "path", ["", "/etc/passwd", "../x", "a/../../b", "a\nb", "a\\b", ".", "\x7f/.."]
+    )
+    async def test_they_lie_in_the_workspace(self, world: Any, path: str) -> None:
+        session = await world.session()
+
+        with pytest.raises(InvalidError) as refused:
+            await world.me.start(session, "go", attachments=["fine.txt", path])
+
+        assert refused.value.code is ErrorCode.PATH_REFUSED
+        assert not world.turns.by_id
+
+    async def test_another_file_is_another_message(self, world: Any) -> None:
+        session = await world.session()
+        await world.me.start(session, "go", key="k", attachments=["a"])
+
+        with pytest.raises(ConflictError):
+            await world.me.start(session, "go", key="k", attachments=["b"])
+
+
+class TestBegunElsewhere:
+    async def test_the_agent_is_told_what_was_said_and_the_clients_instructions(
+        self, world: Any
+    ) -> None:
+        said = [
+            chat.ContextMessage(role="user", text="My name is Ada."),
+            chat.ContextMessage(role="assistant", text="Hello Ada."),
+        ]
+        context = chat.SessionContext(instructions="Speak like a pirate.", history=said)
+        session = await world.me.create(context)
+
+        await world.say(session, "who am I?")
+
+        assert [(one.role, one.text) for one in world.agents.histories[0]] == [
+            ("user", "My name is Ada."),
+            ("assistant", "Hello Ada."),
+        ]
+        prompt = world.agents.last.prompts[0]
+        assert "gives these instructions for the conversation: Speak like a pirate." in prompt
+        assert prompt.endswith("who am I?")
+        world.agents.last.tell(TextDelta("Ada."))
+        await world.until(lambda: "text" in world.live.kinds)
+        assert world.live.kinds == ["turn.started", "notice", "text"]
+        assert world.live.entries[1].fields["code"] == "history_given"
+
+    async def test_only_the_last_of_a_long_one(self, world: Any) -> None:
+        said = [chat.ContextMessage(role="user", text=f"{n} " + "x" * 5000) for n in range(50)]
+        session = await world.me.create(chat.SessionContext(history=said))
+
+        await world.say(session)
+
+        told = world.agents.histories[0]
+        assert told[-1].text.startswith("49 ")
+        assert sum(len(one.text) for one in told) <= 32_000
+
+    async def test_a_conversation_is_found_once(self, world: Any) -> None:
+        session = await world.session()
+        thread = "a" * 64
+        await world.me.sessions.keep_thread(
+            chat.KeepThread(owner_id=OWNER, session_id=session.id, thread=thread)
+        )
+        with pytest.raises(NotFoundError):
+            await world.me.sessions.take_thread("own_" + "2" * 20, thread)
+
+        assert (await world.me.sessions.take_thread(OWNER, thread)).id == session.id
+
+        with pytest.raises(NotFoundError):
+            await world.me.sessions.take_thread(OWNER, thread)
+
+
 class TestJournal:
+    async def test_what_the_user_should_know_of_the_sandbox_is_told(self, world: Any) -> None:
+        world.sandboxes.notices = ("New settings wait.",)
+
+        await world.say(await world.session())
+        world.agents.last.tell(TextDelta("Hi."))
+        await world.until(lambda: "text" in world.live.kinds)
+
+        assert world.live.kinds == ["turn.started", "notice", "text"]
+        assert world.live.entries[1].fields == {"text": "New settings wait.", "code": "sandbox"}
+
     async def test_what_comes_together_is_one_entry(self, world: Any) -> None:
         session = await world.session()
         runner = await world.say(session)
@@ -186,7 +282,7 @@ class TestEnd:
             "the sandbox does not wake up", code=ErrorCode.SANDBOX_UNAVAILABLE
         )
 
-        started = await world.me.turns.start(OWNER, session.id, "go", idempotency_key=None)
+        started = await world.me.start(session, "go")
 
         await world.until(lambda: world.turns.by_id[started.id].is_ended)
         turn = world.turns.by_id[started.id]

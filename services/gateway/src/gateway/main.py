@@ -11,12 +11,14 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from common.preview import PreviewGuard, open_agent_http
 from common.running import stop_signal
 from fastapi import FastAPI
 from prometheus_client import Gauge
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from gateway.adapters.agents import PreviewAgents
 from gateway.adapters.bus import Bus
 from gateway.adapters.issuer_http import IssuerHttp
 from gateway.adapters.local_issuer import LocalIssuer, read_issuer
@@ -111,12 +113,15 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
         )
         VIEWERS.set_function(lambda: len(viewers))
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
+        agent_http = await stack.enter_async_context(open_agent_http())
         owners = Owners(bus)
         issuer = _local_issuer(settings)
         login = _login(settings, http)
         answering = {name: partial(bus.ping, name) for name in SERVICES}
         edge = Edge(
             services=bus,
+            bodies=bus,
+            raw_agents=PreviewAgents(agent_http, PreviewGuard(settings.preview_domains)),
             viewers=viewers,
             authenticator=Authenticator(
                 bus,
@@ -152,7 +157,12 @@ def create_site() -> FastAPI:
 def application(site: FastAPI, edge: Edge, settings: Settings) -> ASGIApp:
     """The site behind what guards and observes it."""
     site.state.edge = edge
-    guarded: ASGIApp = Guard(site, hosts=settings.hosts, max_body_bytes=settings.max_body_bytes)
+    guarded: ASGIApp = Guard(
+        site,
+        hosts=settings.hosts,
+        max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+    )
     if edge.admission is not None:
         guarded = Limited(guarded, edge.admission)
     if settings.cors_origins:

@@ -35,6 +35,7 @@ class Settings(BusSettings):
     auth: Literal["local", "oidc"] = "local"
     allowed_hosts: Words = ()
     cors_origins: Words = ()
+    preview_domains: Words = ()
 
     local_issuer: str = "http://127.0.0.1:8000/local-issuer"
     local_audience: str = "tryskills"
@@ -59,6 +60,7 @@ class Settings(BusSettings):
     trusted_proxies: Words = ()
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    max_upload_bytes: int = Field(default=12 * 1024 * 1024, ge=1024)
     viewer_buffer_bytes: int = Field(default=1024 * 1024, ge=1024)
     keepalive: timedelta = timedelta(seconds=15)
     drain: timedelta = timedelta(seconds=10)
@@ -71,6 +73,7 @@ class Settings(BusSettings):
     @field_validator(
         "allowed_hosts",
         "cors_origins",
+        "preview_domains",
         "example_skills",
         "cookie_key_previous",
         "trusted_proxies",

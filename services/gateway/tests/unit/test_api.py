@@ -58,6 +58,21 @@ APPROVAL = chat.Approval(
     command="rm -r /",
     expires_at=AT,
 )
+SHARE = chat.Share(
+    id="shr_1",
+    session_id=SESSION_ID,
+    with_tools=True,
+    with_reasoning=False,
+    last_seq=5,
+    created_at=AT,
+    expires_at=AT,
+)
+CAP = chat.TokenCap(daily_tokens=5000, own=5000, operator=None, used=7, resets_at=AT)
+USAGE = chat.UsageReport(
+    cap=CAP,
+    days=[chat.DayUsage(day="2026-01-01", calls=1, total_tokens=7)],
+    sessions=[chat.SessionUsage(session_id=SESSION_ID, title="Hello", last_at=AT, calls=1)],
+)
 SECRET = keys.SecretMetadata(
     name="OPENAI_API_KEY", skill=None, last_four="1234", version=1, set_at=AT
 )
@@ -160,11 +175,11 @@ ROUTES: list[tuple[str, str, Any, Any, Any, dict[str, Any], int]] = [
     ),
     (
         "GET",
-        "/api/sessions?q=hello",
+        "/api/sessions?q=hello&cursor=there",
         None,
         chat.LIST_SESSIONS,
         chat.SessionList(sessions=[SESSION]),
-        {**O, "query": "hello"},
+        {**O, "query": "hello", "cursor": "there"},
         200,
     ),
     (
@@ -189,10 +204,10 @@ ROUTES: list[tuple[str, str, Any, Any, Any, dict[str, Any], int]] = [
     (
         "POST",
         f"/api/sessions/{SESSION_ID}/turns",
-        {"text": "hi"},
+        {"text": "hi", "attachments": ["a.txt"]},
         chat.START_TURN,
         TURN,
-        {**S, "text": "hi", "idempotency_key": "once"},
+        {**S, "text": "hi", "attachments": ["a.txt"], "idempotency_key": "once"},
         202,
     ),
     ("GET", f"/api/sessions/{SESSION_ID}/turns/{TURN_ID}", None, chat.GET_TURN, TURN, T, 200),
@@ -214,6 +229,27 @@ ROUTES: list[tuple[str, str, Any, Any, Any, dict[str, Any], int]] = [
         {**S, "approval_id": "apr_1", "choice": "once"},
         200,
     ),
+    (
+        "GET",
+        f"/api/sessions/{SESSION_ID}/share",
+        None,
+        chat.LIST_SHARES,
+        chat.ShareList(shares=[SHARE]),
+        S,
+        200,
+    ),
+    ("DELETE", f"/api/sessions/{SESSION_ID}/share", None, chat.END_SHARES, Empty(), S, 204),
+    ("GET", "/api/usage?days=7", None, chat.GET_USAGE, USAGE, {**O, "days": 7}, 200),
+    (
+        "PUT",
+        "/api/usage/cap",
+        {"daily_tokens": 5000},
+        chat.SET_CAP,
+        CAP,
+        {**O, "daily_tokens": 5000},
+        200,
+    ),
+    ("PUT", "/api/usage/cap", {"daily_tokens": None}, chat.SET_CAP, CAP, O, 200),
     ("GET", "/api/keys", None, keys.LIST_SECRETS, keys.SecretList(secrets=[SECRET]), O, 200),
     (
         "PUT",

@@ -1,10 +1,13 @@
-import json
+"""Every error as HTTP, in the form that a path's clients read."""
+
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from common.errors import CLASS_OF, ErrorCode, RateLimitedError, UnauthenticatedError
 from gateway.endpoints.problems import respond
 from gateway.errors import STATUS, problem, problem_headers
+from starlette.types import Receive, Scope, Send
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -82,8 +85,32 @@ class TestProblem:
         assert missing["WWW-Authenticate"] == "Bearer"
         assert expired["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
-    def test_body_and_response_say_the_same_status(self) -> None:
-        response = respond(RateLimitedError("slow down"), status=405)
+    @pytest.mark.parametrize(
+        ("path", "kind"),
+        [("/api/me", "application/problem+json"), ("/v1/models", "application/json")],
+    )
+    async def test_each_path_has_the_form_that_its_clients_read(
+        self, path: str, kind: str
+    ) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            error = RateLimitedError("slow down", extra={"param": "n"})
+            await respond(error, status=405, headers={"Allow": "GET"})(scope, receive, send)
 
-        assert response.status_code == 405
-        assert json.loads(bytes(response.body))["status"] == 405
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            response = await client.get(path)
+
+        body = response.json()
+        assert (response.status_code, response.headers["allow"]) == (405, "GET")
+        assert response.headers["content-type"] == kind
+        assert "retry-after" in response.headers
+        if path.startswith("/v1"):
+            assert body["error"] == {
+                "message": "slow down",
+                "type": "rate_limit_error",
+                "param": "n",
+                "code": "rate_limited",
+            }
+            assert response.headers["x-should-retry"] == "true"
+        else:
+            assert (body["status"], body["code"]) == (405, "rate_limited")

@@ -112,7 +112,7 @@ async def serve_agents(server: RpcServer, lending: Lending) -> None:
 
     async def authorize_relay(request: wire.AuthorizeRelay) -> wire.RelayGrant:
         sandbox = await lending.authorize_relay(request.token_sha256)
-        return grant_out(sandbox)
+        return grant_out(sandbox, in_use=len(sandbox.live_leases(lending.clock())))
 
     await server.serve(wire.ACQUIRE_AGENT, acquire_agent)
     await server.serve(wire.ACQUIRE_RAW_AGENT, acquire_raw_agent)
@@ -224,7 +224,7 @@ def agent_out(lent: LentAgent) -> wire.AgentEndpoint:
     )
 
 
-def grant_out(sandbox: Sandbox) -> wire.RelayGrant:
+def grant_out(sandbox: Sandbox, *, in_use: int) -> wire.RelayGrant:
     choice = sandbox.choice
     return wire.RelayGrant(
         owner_id=sandbox.owner_id,
@@ -232,6 +232,7 @@ def grant_out(sandbox: Sandbox) -> wire.RelayGrant:
         provider=choice.provider if choice else None,
         model=choice.model if choice else None,
         base_url=choice.base_url if choice else None,
+        in_use=in_use,
     )
 
 

@@ -19,6 +19,9 @@ RELAY_NAME = "model-relay.internal:8090"
 SHARED = ("NATS_URL", "MONGODB_URI", "DAYTONA_", "DEPLOYMENT_ID", "RELAY_PUBLIC_URL")
 """The operator's variables that every service is given."""
 
+ALSO = {"relay": ("CHAT_PROXY_DAILY_TOKENS",)}
+"""The operator's variables of another service that one is given, too."""
+
 ON_THEIR_OWN_PORT = {"gateway", "relay"}
 """Services that answer `/readyz` where they serve, and not on a side port."""
 
@@ -188,6 +191,7 @@ def _services(context: Context) -> list[Process]:
             GATEWAY_PORT=str(ports["gateway"]),
             GATEWAY_AUTH="local",
             GATEWAY_LOCAL_ISSUER_KEY_FILE=paths[secret.ISSUER_KEY],
+            GATEWAY_PREVIEW_DOMAINS=previews,
         ),
     ]
 
@@ -211,7 +215,7 @@ def _service(context: Context, name: str, *command: str, **environment: str) -> 
         port=context.ports[name],
         ready="/readyz",
         environment=shared | environment,
-        prefixes=(prefix, *SHARED),
+        prefixes=(prefix, *SHARED, *ALSO.get(name, ())),
     )
 
 

@@ -48,7 +48,7 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     sandbox.GET_LAUNCH: ("gateway", "chat-proxy"),
     sandbox.CANCEL_LAUNCH: ("gateway",),
     sandbox.GET_LAUNCH_ENTRIES: ("gateway",),
-    sandbox.GET_RECEIPT: ("gateway",),
+    sandbox.GET_RECEIPT: ("gateway", "chat-proxy"),
     sandbox.GET_RECEIPT_KEY: ("gateway",),
     sandbox.GET_SANDBOX: ("gateway",),
     sandbox.HEARTBEAT: ("gateway",),
@@ -58,14 +58,14 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     sandbox.LIST_TRIALS: ("gateway",),
     sandbox.ERASE_SANDBOX: ("gateway",),
     sandbox.ACQUIRE_AGENT: ("chat-proxy",),
-    sandbox.ACQUIRE_RAW_AGENT: (),
-    sandbox.RENEW_USE: ("chat-proxy",),
-    sandbox.RELEASE_USE: ("chat-proxy",),
+    sandbox.ACQUIRE_RAW_AGENT: ("gateway",),
+    sandbox.RENEW_USE: ("chat-proxy", "gateway"),
+    sandbox.RELEASE_USE: ("chat-proxy", "gateway"),
     sandbox.AUTHORIZE_RELAY: ("relay",),
-    sandbox.LIST_FILES: (),
-    sandbox.READ_FILE: (),
-    sandbox.WRITE_FILE: (),
-    sandbox.ARCHIVE_FILES: (),
+    sandbox.LIST_FILES: ("gateway",),
+    sandbox.READ_FILE: ("gateway",),
+    sandbox.WRITE_FILE: ("gateway",),
+    sandbox.ARCHIVE_FILES: ("gateway",),
     chat.CREATE_SESSION: ("gateway",),
     chat.LIST_SESSIONS: ("gateway",),
     chat.GET_SESSION: ("gateway",),
@@ -76,12 +76,21 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     chat.STOP_TURN: ("gateway", "chat-proxy"),
     chat.ANSWER_APPROVAL: ("gateway", "chat-proxy"),
     chat.ATTACH: ("gateway", "chat-proxy"),
+    chat.FIND_SESSION: ("gateway",),
+    chat.KEEP_THREAD: ("gateway",),
+    chat.TAKE_THREAD: ("gateway",),
+    chat.GET_USAGE: ("gateway",),
+    chat.SET_CAP: ("gateway",),
+    chat.EXPORT_SESSION: ("gateway",),
+    chat.SHARE_SESSION: ("gateway",),
+    chat.LIST_SHARES: ("gateway",),
+    chat.END_SHARES: ("gateway",),
+    chat.GET_SHARED: ("gateway",),
     chat.ERASE_CHATS: ("gateway",),
 }
 """Who calls an RPC; chat-proxy calls its own to reach the process that holds a session."""
 
 LISTENERS: dict[Event[Any], tuple[str, ...]] = {
-    events.SANDBOX_DELETED: ("relay",),
     events.SECRET_PUT: ("relay",),
     events.SECRET_DELETED: ("relay",),
     events.OWNER_ERASED: ("gateway",),
@@ -113,7 +122,9 @@ RESUMERS: dict[str, tuple[str, ...]] = {chat.session_journal("*"): ("chat-proxy"
 
 BUCKETS: dict[str, Shared] = {
     skills.BUNDLE_BUCKET: Shared(("skill-resolver",), ("skill-resolver", "sandbox-manager")),
-    sandbox.TRANSFER_BUCKET: Shared(("sandbox-manager",), ("sandbox-manager",)),
+    sandbox.TRANSFER_BUCKET: Shared(
+        ("gateway", "sandbox-manager", "chat-proxy"), ("gateway", "sandbox-manager")
+    ),
 }
 """Who writes is also who deletes."""
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from common.contracts.base import Empty, Erased, Message, OwnerId, Request, Rpc
-from common.contracts.sandbox import Failure, LaunchSkill
+from common.contracts.base import Empty, Erased, Message, OwnerId, Request, Rpc, WireSecret
+from common.contracts.sandbox import Failure, FilePath, LaunchSkill, Receipt, StoredBody
 
 SessionId = Annotated[str, StringConstraints(pattern=r"^ses_[a-z0-9]{20}$")]
 TurnId = Annotated[str, StringConstraints(pattern=r"^tur_[a-z0-9]{20}$")]
@@ -55,6 +55,7 @@ class TurnStarted(Entry):
     type: Literal["turn.started"] = "turn.started"
     text: str
     skill_digest: str | None = None
+    attachments: list[str] = []
 
 
 class Text(Entry):
@@ -175,6 +176,7 @@ class ChatMessage(Message):
     turn_id: str
     role: Literal["user", "assistant"]
     text: str
+    attachments: list[str] = []
     entries: list[JournalEntry] = []
     created_at: datetime
 
@@ -184,7 +186,20 @@ class SessionDetail(Session):
 
 
 class SessionList(Message):
+    """`next_cursor` asks for the sessions that follow, if there are any."""
+
     sessions: list[Session]
+    next_cursor: str | None = None
+
+
+class TokensUsed(Message):
+    """Calls of a model and what they cost; `estimated_tokens` are those no provider counted."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    estimated_tokens: int = 0
 
 
 class Turn(Message):
@@ -192,12 +207,48 @@ class Turn(Message):
     session_id: SessionId
     state: TurnState
     text: str
+    attachments: list[str] = []
     skill_digest: str | None = None
     other_skills: list[str] = []
     error: Failure | None = None
     seq_from: int | None = None
+    usage: TokensUsed | None = None
     created_at: datetime
     ended_at: datetime | None = None
+
+
+class DayUsage(TokensUsed):
+    """`day` in UTC, as `2026-01-31`."""
+
+    day: str
+
+
+class SessionUsage(TokensUsed):
+    """`title` is None for a session that was deleted."""
+
+    session_id: str
+    title: str | None
+    last_at: datetime
+
+
+class TokenCap(Message):
+    """`daily_tokens` is what counts: the smaller of the owner's own and the operator's; None is no
+    cap. A used-up one refuses the next turn and never cuts a running one.
+    """
+
+    daily_tokens: int | None
+    own: int | None
+    operator: int | None
+    used: int
+    resets_at: datetime
+
+
+class UsageReport(Message):
+    """Newest first: days with a call, and the sessions used last."""
+
+    cap: TokenCap
+    days: list[DayUsage]
+    sessions: list[SessionUsage]
 
 
 class Approval(Message):
@@ -213,15 +264,31 @@ class Approval(Message):
     decided_at: datetime | None = None
 
 
+class ContextMessage(Message):
+    role: Literal["user", "assistant"]
+    text: str
+
+
+class SessionContext(Message):
+    """What was said before the session, elsewhere: the agent is told the last of it, after the
+    client's own instructions.
+    """
+
+    instructions: str = Field(default="", max_length=100_000)
+    history: list[ContextMessage] = Field(default=[], max_length=200)
+
+
 class CreateSession(Request):
     owner_id: OwnerId
     launch_id: str
+    context: SessionContext | None = None
     idempotency_key: str | None = Field(default=None, max_length=200)
 
 
 class ListSessions(Request):
     owner_id: OwnerId
     query: str | None = Field(default=None, max_length=200)
+    cursor: str | None = Field(default=None, max_length=100)
 
 
 class SessionRequest(Request):
@@ -233,8 +300,30 @@ class RenameSession(SessionRequest):
     title: str = Field(min_length=1, max_length=200)
 
 
+Thread = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""What a client that keeps the conversation itself is known by when it comes back with it: a hash
+of all that was said.
+"""
+
+
+class KeepThread(SessionRequest):
+    """The session goes on when a client comes with this conversation."""
+
+    thread: Thread
+
+
+class TakeThread(Request):
+    """The session in which this conversation stands, for one caller: it is no longer found."""
+
+    owner_id: OwnerId
+    thread: Thread
+
+
 class StartTurn(SessionRequest):
+    """`attachments` are files of the session's workspace, put there before."""
+
     text: str = Field(min_length=1, max_length=100_000)
+    attachments: list[FilePath] = Field(default=[], max_length=20)
     idempotency_key: str | None = Field(default=None, max_length=200)
 
 
@@ -251,6 +340,90 @@ class EraseChats(Request):
     """Delete every session of an owner with all that was said in it."""
 
     owner_id: OwnerId
+
+
+class GetUsage(Request):
+    """Of the last `days` days, today among them."""
+
+    owner_id: OwnerId
+    days: int = Field(default=30, ge=1, le=366)
+
+
+class SetCap(Request):
+    """What the owner allows themselves; None takes it away."""
+
+    owner_id: OwnerId
+    daily_tokens: int | None = Field(ge=1, le=1_000_000_000_000)
+
+
+class ExportFormat(StrEnum):
+    MARKDOWN = "md"
+    JSON = "json"
+
+
+class ExportSession(SessionRequest):
+    """Everything that was said; with `redact`, without what looks like a credential."""
+
+    format: ExportFormat = ExportFormat.MARKDOWN
+    redact: bool = True
+
+
+class Exported(Message):
+    file_name: str
+    media_type: str
+    body: StoredBody
+
+
+class Share(Message):
+    """A read-only link to a session as it stood when it was shared."""
+
+    id: str
+    session_id: SessionId
+    with_tools: bool
+    with_reasoning: bool
+    last_seq: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class CreatedShare(Share):
+    """With the link's secret part, which is never shown again: only its SHA-256 is kept."""
+
+    token: WireSecret
+
+
+class ShareSession(SessionRequest):
+    """Share the turns that have ended. Earlier links of the session stay as they are."""
+
+    expires_in_days: int = Field(default=30, ge=1, le=365)
+    with_tools: bool = True
+    with_reasoning: bool = False
+
+
+class ShareList(Message):
+    shares: list[Share]
+
+
+class GetShared(Request):
+    """What a link shows to anybody who has it, after number `after`."""
+
+    token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    after: int = Field(default=0, ge=0)
+
+
+class SharedPage(Message):
+    """Redacted entries in order; numbers that were left out are not there. `more` when a further
+    call from `last_seq` is needed.
+    """
+
+    title: str
+    skill: LaunchSkill
+    receipt: Receipt | None
+    shared_at: datetime
+    expires_at: datetime
+    entries: list[JournalEntry]
+    last_seq: int
+    more: bool = False
 
 
 class Attach(SessionRequest):
@@ -273,13 +446,23 @@ class Attached(Message):
 
 CREATE_SESSION = Rpc("rpc.chat-proxy.create_session.v1", CreateSession, Session)
 LIST_SESSIONS = Rpc("rpc.chat-proxy.list_sessions.v1", ListSessions, SessionList)
+FIND_SESSION = Rpc("rpc.chat-proxy.find_session.v1", SessionRequest, Session)
 GET_SESSION = Rpc("rpc.chat-proxy.get_session.v1", SessionRequest, SessionDetail)
 RENAME_SESSION = Rpc("rpc.chat-proxy.rename_session.v1", RenameSession, Session)
 DELETE_SESSION = Rpc("rpc.chat-proxy.delete_session.v1", SessionRequest, Empty)
+KEEP_THREAD = Rpc("rpc.chat-proxy.keep_thread.v1", KeepThread, Empty)
+TAKE_THREAD = Rpc("rpc.chat-proxy.take_thread.v1", TakeThread, Session)
 START_TURN = Rpc("rpc.chat-proxy.start_turn.v1", StartTurn, Turn)
 GET_TURN = Rpc("rpc.chat-proxy.get_turn.v1", TurnRequest, Turn)
 STOP_TURN = Rpc("rpc.chat-proxy.stop_turn.v1", TurnRequest, Turn)
 ANSWER_APPROVAL = Rpc("rpc.chat-proxy.answer_approval.v1", AnswerApproval, Approval)
+GET_USAGE = Rpc("rpc.chat-proxy.get_usage.v1", GetUsage, UsageReport)
+SET_CAP = Rpc("rpc.chat-proxy.set_cap.v1", SetCap, TokenCap)
+EXPORT_SESSION = Rpc("rpc.chat-proxy.export_session.v1", ExportSession, Exported)
+SHARE_SESSION = Rpc("rpc.chat-proxy.share_session.v1", ShareSession, CreatedShare)
+LIST_SHARES = Rpc("rpc.chat-proxy.list_shares.v1", SessionRequest, ShareList)
+END_SHARES = Rpc("rpc.chat-proxy.end_shares.v1", SessionRequest, Empty)
+GET_SHARED = Rpc("rpc.chat-proxy.get_shared.v1", GetShared, SharedPage)
 ATTACH = Rpc("rpc.chat-proxy.attach.v1", Attach, Attached)
 ERASE_CHATS = Rpc("rpc.chat-proxy.erase_owner.v1", EraseChats, Erased)
 

@@ -59,11 +59,16 @@ class PhaseState(StrEnum):
 
 
 class Failure(Message):
-    """Why something ended badly, for a person (`detail`) and a program (`code`)."""
+    """Why something ended badly, for a person (`detail`) and a program (`code`).
+
+    `link` is where the person can do something about it: a path of this platform, or a provider's
+    page.
+    """
 
     code: ErrorCode
     detail: str
     retry_at: datetime | None = None
+    link: str | None = None
 
 
 class LaunchSkill(Message):
@@ -356,7 +361,8 @@ class AuthorizeRelay(Request):
 
 class RelayGrant(Message):
     """The sandbox, and what its agent was last told to call: a change of settings reaches it with
-    the next turn, never in the middle of one. None: nothing was written yet.
+    the next turn, never in the middle of one. None: nothing was written yet. `in_use` is how many
+    use-leases it has: its running turns and raw calls.
     """
 
     owner_id: OwnerId
@@ -364,6 +370,7 @@ class RelayGrant(Message):
     provider: str | None = None
     model: str | None = None
     base_url: str | None = None
+    in_use: int = 0
 
 
 class AcquireRawAgent(Request):

@@ -1,10 +1,17 @@
 """Bodies too large for a message, by name in an Object Store bucket."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
+
+from common.contracts.sandbox import TRANSFER_BUCKET
+from common.errors import UnavailableError
+from common.ids import new_id
 
 
 class ObjectBucket:
@@ -61,3 +68,35 @@ class ObjectBucket:
         if self._opened is None:
             self._opened = await self._jetstream.object_store(self._bucket)
         return self._opened
+
+
+class TransferBucket:
+    """Bodies on their way from one service to another: put once, taken once. What nobody takes is
+    gone after some minutes.
+    """
+
+    def __init__(self, jetstream: JetStreamContext) -> None:
+        self._bucket = ObjectBucket(jetstream, TRANSFER_BUCKET)
+
+    async def put(self, content: bytes) -> str:
+        """The name under which it is taken. Raises UnavailableError."""
+        name = new_id("obj")
+        with _answering():
+            await self._bucket.put(name, content)
+        return name
+
+    async def take(self, name: str) -> bytes | None:
+        """The content, or None when there is none (any more). Raises UnavailableError."""
+        with _answering():
+            content = await self._bucket.get(name)
+            await self._bucket.delete(name)
+        return content
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (NatsError, TimeoutError) as exc:
+        message = "the message bus does not answer"
+        raise UnavailableError(message) from exc

@@ -49,6 +49,21 @@ class FakeServices:
 
 
 @dataclass
+class FakeBodies:
+    """Bodies on their way, by name; each is taken once."""
+
+    waiting: dict[str, bytes] = field(default_factory=dict)
+
+    async def put_body(self, content: bytes) -> str:
+        name = f"obj_{len(self.waiting)}"
+        self.waiting[name] = content
+        return name
+
+    async def take_body(self, name: str) -> bytes | None:
+        return self.waiting.pop(name, None)
+
+
+@dataclass
 class FakeSubscription:
     followers: list[OnLines]
     on_lines: OnLines

@@ -81,8 +81,8 @@ class RedactingSession(AgentSession):
         standing = self._session.standing
         return replace(standing, text=self._redactor.text(standing.text))
 
-    async def submit(self, text: str) -> None:
-        await self._session.submit(text)
+    async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
+        await self._session.submit(text, images=images)
 
     async def read(self) -> Sequence[AgentEvent]:
         told = await self._session.read()

@@ -5,12 +5,14 @@ from datetime import timedelta
 from common.contracts.sandbox import (
     ACQUIRE_AGENT,
     GET_LAUNCH,
+    GET_RECEIPT,
     RELEASE_USE,
     RENEW_USE,
     AcquireAgent,
     AgentEndpoint,
     GetLaunch,
     Launch,
+    Receipt,
     ReleaseUse,
     RenewUse,
 )
@@ -31,6 +33,10 @@ class RpcSandboxes(Sandboxes):
 
     async def launch(self, owner_id: str, launch_id: str) -> Launch:
         return await self._rpc.call(GET_LAUNCH, GetLaunch(owner_id=owner_id, launch_id=launch_id))
+
+    async def receipt(self, owner_id: str, launch_id: str) -> Receipt:
+        request = GetLaunch(owner_id=owner_id, launch_id=launch_id)
+        return await self._rpc.call(GET_RECEIPT, request)
 
     async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress:
         request = AcquireAgent(
@@ -58,6 +64,7 @@ def _address(endpoint: AgentEndpoint) -> AgentAddress:
         token=endpoint.token.get_secret_value(),
         workspace=endpoint.workspace,
         skill_directory=endpoint.skill_directory,
+        notices=tuple(endpoint.notices),
         headers={name: value.get_secret_value() for name, value in endpoint.headers.items()},
         secrets={name: value.get_secret_value() for name, value in endpoint.secrets.items()},
     )

@@ -142,7 +142,8 @@ class Standing:
 @dataclass(frozen=True)
 class AgentAddress:
     """How to reach the owner's agent under a use-lease. `url` and `token` are secrets, `secrets`
-    the values in its environment by name, which it may say and nobody is to be shown.
+    the values in its environment by name, which it may say and nobody is to be shown; `notices` is
+    what the user should know about this turn.
     """
 
     use_lease_id: str
@@ -151,5 +152,6 @@ class AgentAddress:
     token: str = field(repr=False)
     workspace: str
     skill_directory: str
+    notices: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)

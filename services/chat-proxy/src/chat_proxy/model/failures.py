@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from common.contracts.sandbox import Failure
 from common.errors import ErrorCode
+from common.providers import PROVIDERS
 
 from chat_proxy.model.agent import AgentStatus, Finished
 
@@ -19,10 +20,18 @@ _BY_STATUS = {
     "429": ErrorCode.PROVIDER_RATE_LIMIT,
 }
 
+_LINKS = {
+    ErrorCode.PROVIDER_AUTH: "/settings",
+    ErrorCode.PROVIDER_CREDIT: "/settings",
+    ErrorCode.PROVIDER_ERROR: "/settings",
+    ErrorCode.QUOTA_EXCEEDED: "/dashboard",
+}
+
 # More telling than the status they come with.
 _CLEAR_WORDS = (
     (re.compile(r"insufficient[_ ](quota|credit|balance|funds)", re.I), ErrorCode.PROVIDER_CREDIT),
     (re.compile(r"limit of \d+ tokens a day is used up"), ErrorCode.QUOTA_EXCEEDED),
+    (re.compile(r"token is not, or no longer, one of a sandbox"), ErrorCode.SANDBOX_UNAVAILABLE),
 )
 
 _WORDS = (
@@ -61,6 +70,14 @@ def explain(text: str, last_status: str = "") -> Failure:
         detail = last_status if code else "The model's answer broke off."
         return Failure(code=code or ErrorCode.PROVIDER_ERROR, detail=_clean(detail))
     return Failure(code=code or ErrorCode.AGENT_ERROR, detail=_clean(text))
+
+
+def link_of(code: ErrorCode, provider: str = "") -> str | None:
+    """Where a person can do something about it; credit is bought at the provider's."""
+    known = PROVIDERS.get(provider)
+    if code is ErrorCode.PROVIDER_CREDIT and known is not None and known.billing_url:
+        return known.billing_url
+    return _LINKS.get(code)
 
 
 def code_of(text: str) -> ErrorCode | None:

@@ -19,6 +19,7 @@ from chat_proxy.model.agent import (
 
 _COMPARED = 160
 _INVOCATION = "skillinvocation:"
+_ATTACHED = "[Theuserattachedthesefiles,"
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Caught:
 
 
 def is_ours(prompt: str, kept: str) -> bool:
-    """Whether `kept` is our prompt as the agent keeps it: with the skill before it, or with what
-    its references stand for after it.
+    """Whether `kept` is our prompt as the agent keeps it: with the skill or the description of an
+    image before it, or with what its references stand for after it.
     """
     ours, theirs = _squeezed(prompt), _squeezed(kept)
+    if ours.startswith(_ATTACHED) and ours in theirs:
+        return True
     if theirs == ours or theirs.endswith(_INVOCATION + ours):
         return True
     return "@" in ours and ours[:_COMPARED] in theirs

@@ -1,15 +1,20 @@
 """A session: an owner, a skill pinned by digest, and where its journal stands."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from common.contracts.chat import SessionContext
 from common.contracts.sandbox import LaunchSkill
+from common.errors import InvalidError
 
 _TITLE_CHARS = 60
-_WORD = re.compile(r"\w{2,40}")
+_WORD = re.compile(r"\w+")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_WORD_CHARS = 40
 _MOST_WORDS = 2000
 
 
@@ -36,9 +41,39 @@ class ChatSession:
     turn_id: str | None = None
     last_seq: int = 0
     agent_session: str | None = None
+    context: SessionContext | None = None
+
+    @property
+    def place(self) -> "Place":
+        return Place(self.updated_at, self.id)
 
     def renamed(self, title: str, *, at: datetime) -> Self:
         return replace(self, title=title.strip(), titled=True, updated_at=at)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a list of sessions ended."""
+
+    updated_at: datetime
+    session_id: str
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.updated_at.isoformat()}~{self.session_id}"
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> Self:
+        """Raises InvalidError for what no list gave."""
+        message = "a cursor is what a list gave as its next_cursor"
+        time, _, session_id = cursor.partition("~")
+        try:
+            updated_at = datetime.fromisoformat(time)
+        except ValueError as exc:
+            raise InvalidError(message) from exc
+        if updated_at.tzinfo is None or not session_id:
+            raise InvalidError(message)
+        return cls(updated_at, session_id)
 
 
 def title_of(text: str) -> str:
@@ -52,6 +87,21 @@ def title_of(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The distinct words by which a text is found, in the order they appear."""
-    words = dict.fromkeys(match.group().lower() for match in _WORD.finditer(text))
+    """The distinct words by which a text is found, in the order they appear: without case and
+    accents, and pairs of characters where a script puts no spaces between words.
+    """
+    words: dict[str, None] = {}
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    for match in _WORD.finditer(unicodedata.normalize("NFC", plain)):
+        words.update(dict.fromkeys(_pieces(match.group())))
+        if len(words) >= _MOST_WORDS:
+            break
     return list(words)[:_MOST_WORDS]
+
+
+def _pieces(word: str) -> list[str]:
+    unspaced = _UNSPACED.findall(word)
+    pieces = [run[at : at + 2] for run in unspaced for at in range(max(len(run) - 1, 1))]
+    rest = _UNSPACED.sub(" ", word).split()
+    return pieces + [piece[:_WORD_CHARS] for piece in rest if len(piece) > 1]

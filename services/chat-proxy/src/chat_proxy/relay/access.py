@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from common.contracts.keys import OwnerSettings
 from common.contracts.sandbox import RelayGrant
@@ -14,7 +15,6 @@ from pydantic import SecretStr
 from chat_proxy.relay.cache import Cache
 from chat_proxy.relay.errors import missing_key, no_token, not_configured, platform_unavailable
 
-GRANT_S = 5.0
 KEY_S = 30.0
 DEMO = "demo"
 
@@ -36,6 +36,13 @@ class Target:
     is_ours: bool = False
     key: SecretStr | None = field(default=None, repr=False)
 
+    @property
+    def title(self) -> str:
+        """What to call it in a sentence; an endpoint of the owner's own by its host."""
+        if self.provider.base_url is not None or self.is_ours:
+            return self.provider.title
+        return f"The endpoint at {urlsplit(self.base_url).netloc.rpartition('@')[2]}"
+
     def headers(self) -> Mapping[str, str]:
         if self.key is None:
             return {}
@@ -53,23 +60,31 @@ class Directory(Protocol):
 
 
 class Access:
-    """Settings are asked for at every call: a changed model counts at once. Grants and keys are
-    kept for seconds, and dropped when their sandbox or their secret changes.
+    """Whose token it is, and what the agent was last told to call, is asked for at every call: a
+    deleted sandbox's token is worth nothing at once, and a changed model counts from the turn on
+    that is told of it. Keys are kept for seconds, and dropped when they change.
     """
 
     def __init__(self, directory: Directory, *, demo_url: str | None) -> None:
         self._directory = directory
         self._demo_url = demo_url
-        self._grants = Cache[str, RelayGrant](GRANT_S)
         self._keys = Cache[tuple[str, str], SecretStr](KEY_S)
 
-    async def target(self, token: str) -> Target:
-        """Raises RefusedError."""
-        grant = await self._grant(token)
+    async def grant(self, token: str) -> RelayGrant:
+        """Whose token it is. Raises RefusedError."""
         try:
-            settings = await self._directory.settings(grant.owner_id)
-            provider = PROVIDERS[settings.provider]
-            base_url = self._base_url(provider, settings)
+            return await self._directory.grant(hashlib.sha256(token.encode()).hexdigest())
+        except (NotFoundError, UnauthenticatedError, ForbiddenError) as exc:
+            raise no_token() from exc
+        except AppError as exc:
+            raise platform_unavailable(exc) from exc
+
+    async def target(self, grant: RelayGrant) -> Target:
+        """Raises RefusedError."""
+        try:
+            choice = await self._choice(grant)
+            provider = PROVIDERS[choice.provider]
+            base_url = self._base_url(provider, choice)
             key = await self._key(grant.owner_id, provider)
         except AppError as exc:
             raise platform_unavailable(exc) from exc
@@ -77,26 +92,19 @@ class Access:
             owner_id=grant.owner_id,
             sandbox_id=grant.sandbox_id,
             provider=provider,
-            model=settings.model,
+            model=choice.model,
             base_url=base_url.rstrip("/"),
             is_ours=provider.name == DEMO,
             key=key,
         )
 
-    def forget_sandbox(self, sandbox_id: str) -> None:
-        self._grants.drop(lambda _, grant: grant.sandbox_id == sandbox_id)
-
     def forget_keys(self, owner_id: str) -> None:
         self._keys.drop(lambda key, _: key[0] == owner_id)
 
-    async def _grant(self, token: str) -> RelayGrant:
-        sha256 = hashlib.sha256(token.encode()).hexdigest()
-        try:
-            return await self._grants.get(sha256, lambda: self._directory.grant(sha256))
-        except (NotFoundError, UnauthenticatedError, ForbiddenError) as exc:
-            raise no_token() from exc
-        except AppError as exc:
-            raise platform_unavailable(exc) from exc
+    async def _choice(self, grant: RelayGrant) -> OwnerSettings:
+        if grant.provider is None or grant.model is None:
+            return await self._directory.settings(grant.owner_id)
+        return OwnerSettings(provider=grant.provider, model=grant.model, base_url=grant.base_url)
 
     def _base_url(self, provider: Provider, settings: OwnerSettings) -> str:
         theirs = provider.base_url or settings.base_url

@@ -1,29 +1,53 @@
-"""What the relay refuses, in the shape in which OpenAI's clients read errors."""
+"""What the relay refuses, in the shape in which OpenAI's clients read errors.
 
+An agent asks again after 5xx and 429, three times and more. What another try cannot change, and a
+provider that was waited for to the end, is therefore a 424: the agent ends its turn at once.
+"""
+
+from datetime import datetime
 from typing import Any
 
-from common.errors import AppError
+from common.errors import AppError, ErrorCode
 from common.providers import Provider
+
+FINAL = 424
 
 
 class RefusedError(Exception):
-    """An answer that is not the provider's own; `message` is for a person and holds no secret."""
+    """An answer that is not the provider's own; `message` is for a person and holds no secret.
 
-    def __init__(self, status: int, code: str, message: str, *, kind: str | None = None) -> None:
+    `reason` is what the person's turn fails with, should it fail with this.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        reason: ErrorCode = ErrorCode.PROVIDER_ERROR,
+        retry_at: datetime | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
-        self.kind = kind or _KINDS.get(status, "server_error")
+        self.reason = reason
+        self.retry_at = retry_at
 
     def body(self) -> dict[str, Any]:
-        error = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
-        return {"error": error}
+        return error_body(self.message, self.status, self.code)
+
+
+def error_body(message: str, status: int, code: str) -> dict[str, Any]:
+    kind = _KINDS.get(status, "server_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 _KINDS = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "insufficient_quota",
     403: "permission_error",
     404: "invalid_request_error",
     413: "invalid_request_error",
@@ -46,12 +70,12 @@ def missing_key(provider: Provider) -> RefusedError:
     message = (
         f"No key for {provider.title}: add {provider.key_name} in the platform's settings.{where}"
     )
-    return RefusedError(401, "missing_key", message)
+    return RefusedError(401, "missing_key", message, reason=ErrorCode.PROVIDER_AUTH)
 
 
 def not_configured(provider: Provider) -> RefusedError:
     message = f"{provider.title} is not available on this platform: choose another provider."
-    return RefusedError(503, "provider_not_configured", message)
+    return RefusedError(FINAL, "provider_not_configured", message)
 
 
 def host_refused() -> RefusedError:
@@ -66,23 +90,49 @@ def unreachable(title: str, reason: str) -> RefusedError:
     return RefusedError(502, "provider_unreachable", f"{title} cannot be reached: {reason}.")
 
 
+def redirects(title: str) -> RefusedError:
+    message = f"{title} redirects elsewhere, which is not followed."
+    return RefusedError(FINAL, "provider_redirects", message)
+
+
 def too_slow(title: str, waited_s: float) -> RefusedError:
-    message = f"{title} sent nothing for {waited_s:g} seconds."
-    return RefusedError(504, "provider_timeout", message)
+    return RefusedError(
+        FINAL, "provider_timeout", f"{title} sent nothing for {waited_s:g} seconds."
+    )
 
 
 def cut_off(title: str) -> RefusedError:
     return RefusedError(502, "provider_cut_off", f"{title} ended its answer in the middle.")
 
 
-def cap_reached(cap: int) -> RefusedError:
+def said_nothing(title: str) -> RefusedError:
+    return RefusedError(502, "provider_cut_off", f"{title} ended its answer before a word of it.")
+
+
+def no_api(title: str, what: str) -> RefusedError:
+    message = f"{title} answered with {what}: is the base URL the one of its API?"
+    return RefusedError(FINAL, "provider_no_api", message)
+
+
+def failed_inside(title: str, words: str) -> RefusedError:
+    told = f": {words}" if words else "."
+    return RefusedError(502, "provider_failed", f"{title} failed in its answer{told}")
+
+
+def stopped_short(title: str, why: str) -> RefusedError:
+    return RefusedError(502, "provider_stopped_short", f"{title} {why}.")
+
+
+def cap_reached(cap: int, until: datetime) -> RefusedError:
     message = f"The limit of {cap} tokens a day is used up; it starts anew at midnight UTC."
-    return RefusedError(429, "token_cap_reached", message)
+    return RefusedError(
+        FINAL, "token_cap_reached", message, reason=ErrorCode.QUOTA_EXCEEDED, retry_at=until
+    )
 
 
 def too_many(most: int) -> RefusedError:
     message = f"{most} model calls at once are the most for one owner: try again."
-    return RefusedError(429, "too_many_calls", message)
+    return RefusedError(429, "too_many_calls", message, reason=ErrorCode.QUOTA_EXCEEDED)
 
 
 def body_too_large(most: int) -> RefusedError:
@@ -90,7 +140,12 @@ def body_too_large(most: int) -> RefusedError:
 
 
 def platform_unavailable(error: AppError) -> RefusedError:
-    return RefusedError(503, str(error.code), f"The platform cannot answer now: {error.detail}.")
+    return RefusedError(
+        503,
+        str(error.code),
+        f"The platform cannot answer now: {error.detail}.",
+        reason=ErrorCode.UNAVAILABLE,
+    )
 
 
 def starting() -> RefusedError:

@@ -8,10 +8,8 @@ from aiohttp import web
 from common import mongo, telemetry
 from common.clock import utc_now
 from common.contracts.events import (
-    SANDBOX_DELETED,
     SECRET_DELETED,
     SECRET_PUT,
-    SandboxChanged,
     SecretChanged,
 )
 from common.messaging import connection as bus
@@ -19,21 +17,23 @@ from common.messaging.events import hear
 from common.messaging.rpc import RpcClient, RpcServer
 from common.running import stop_signal
 
+from chat_proxy.adapters.mongo import collections
+from chat_proxy.adapters.mongo.usage import MongoCallLog, MongoUsage
 from chat_proxy.relay.access import Access
-from chat_proxy.relay.app import Door, Limits, Relay
+from chat_proxy.relay.app import Door
 from chat_proxy.relay.checks import KeyChecks
 from chat_proxy.relay.directory import BusDirectory
 from chat_proxy.relay.egress import EgressPolicy
 from chat_proxy.relay.endpoints import serve_checks
+from chat_proxy.relay.relaying import Limits, Relay
 from chat_proxy.relay.settings import Settings
 from chat_proxy.relay.upstream import Timeouts, Upstream
-from chat_proxy.relay.usage import INDEXES, MongoUsage
 
 logger = logging.getLogger(__name__)
 
 NAME = "relay"
 DATABASE = "chat-proxy"
-"""Whose database holds `usage`: the relay is part of chat-proxy."""
+"""Whose database holds usage and turns: the relay is part of chat-proxy."""
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(nats.close)
         ready.nats = nats
         await mongo.wait_until_up(client)
-        await mongo.ensure_indexes(database, {"usage": INDEXES})
+        await mongo.ensure_indexes(database, collections.INDEXES)
         directory = BusDirectory(RpcClient(nats))
         access = Access(directory, demo_url=settings.demo_url)
         await listen(nats, access)
@@ -69,7 +69,8 @@ async def run(settings: Settings) -> None:
         door.relay = Relay(
             access=access,
             upstream=upstream,
-            usage=MongoUsage(database["usage"]),
+            calls=MongoCallLog(database),
+            usage=MongoUsage(database),
             limits=limits_of(settings),
             clock=utc_now,
         )
@@ -108,15 +109,11 @@ async def serve(settings: Settings, door: Door, ready: Ready) -> web.AppRunner:
 
 
 async def listen(nats: bus.Connection, access: Access) -> None:
-    """Forget at once what has changed; the caches' times are what is relied on."""
-
-    async def on_sandbox(data: SandboxChanged) -> None:
-        access.forget_sandbox(data.sandbox_id)
+    """Forget a key at once when it has changed; the cache's time is what is relied on."""
 
     async def on_secret(data: SecretChanged) -> None:
         access.forget_keys(data.owner_id)
 
-    await hear(nats, SANDBOX_DELETED, on_sandbox)
     await hear(nats, SECRET_PUT, on_secret)
     await hear(nats, SECRET_DELETED, on_secret)
 
@@ -135,5 +132,5 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         max_body_bytes=settings.max_body_bytes,
         concurrent_per_owner=settings.concurrent_per_owner,
-        daily_token_cap=settings.daily_token_cap,
+        daily_tokens=settings.daily_tokens,
     )

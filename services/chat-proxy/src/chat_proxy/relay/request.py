@@ -1,7 +1,10 @@
-"""Reading a sandbox's request: its token, its body, the model in it."""
+"""Reading a sandbox's request: its token, its body, the model in it, whose conversation it is."""
 
 import asyncio
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +14,7 @@ from chat_proxy.relay.errors import RefusedError, bad_request, body_too_large, n
 _SCHEME = "bearer "
 _SLOWEST_BODY_S = 60.0
 _LONGEST_TOKEN = 500
+_WORKS_IN = re.compile(r"Current working directory: \S*/(ses_[a-z0-9]{20})\b")
 
 
 def token_of(request: web.Request) -> str:
@@ -38,16 +42,42 @@ async def body_of(request: web.Request, *, most: int) -> bytes:
     return bytes(body)
 
 
-def for_model(body: bytes, model: str) -> tuple[bytes, bool]:
-    """The body with the owner's model in it, and whether it asks for a stream.
+@dataclass(frozen=True)
+class Asked:
+    """A chat completion as the sandbox asks for it; `session_id` is the conversation it names."""
 
-    Raises RefusedError.
+    raw: bytes
+    fields: Mapping[str, Any]
+    session_id: str | None
+
+    @property
+    def is_stream(self) -> bool:
+        return self.fields.get("stream") is True
+
+    def for_model(self, model: str) -> bytes:
+        """With the owner's model in it."""
+        if self.fields.get("model") == model:
+            return self.raw
+        return json.dumps({**self.fields, "model": model}, separators=(",", ":")).encode()
+
+
+def asked_in(body: bytes) -> Asked:
+    """Raises RefusedError."""
+    fields = _object(body)
+    return Asked(body, fields, session_in(fields))
+
+
+def session_in(asked: Mapping[str, Any]) -> str | None:
+    """The session of ours: the agent tells its model where it works, and that directory has its
+    name. A conversation that is no session's, such as a sub-agent's, may name none.
     """
-    asked = _object(body)
-    if asked.get("model") != model:
-        asked["model"] = model
-        body = json.dumps(asked, separators=(",", ":")).encode()
-    return body, asked.get("stream") is True
+    messages = asked.get("messages")
+    first = messages[0] if isinstance(messages, list) and messages else None
+    if not isinstance(first, dict) or first.get("role") != "system":
+        return None
+    content = first.get("content")
+    found = _WORKS_IN.search(content if isinstance(content, str) else json.dumps(content))
+    return found.group(1) if found else None
 
 
 def _object(body: bytes) -> dict[str, Any]:

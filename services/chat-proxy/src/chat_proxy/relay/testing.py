@@ -5,8 +5,8 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
@@ -17,12 +17,14 @@ from common.testing.bus import FakeServices
 from common.testing.fakes import StoppedClock
 from pydantic import SecretStr
 
-from chat_proxy.relay.access import Access, Target
-from chat_proxy.relay.app import Door, Limits, Relay
+from chat_proxy.model.usage import CallFailure, Origin, Tokens
+from chat_proxy.ports import Usage
+from chat_proxy.relay.access import Access
+from chat_proxy.relay.app import Door
 from chat_proxy.relay.directory import BusDirectory
 from chat_proxy.relay.egress import EgressPolicy
+from chat_proxy.relay.relaying import Limits, Relay
 from chat_proxy.relay.upstream import Timeouts, Upstream
-from chat_proxy.relay.usage import Tokens
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -33,23 +35,60 @@ SSE = {"Content-Type": "text/event-stream"}
 JSON = {"Content-Type": "application/json"}
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":5}}\n\n'
 DONE = b"data: [DONE]\n\n"
+SESSION, TURN = new_id("ses"), new_id("tur")
+OF_SESSION: dict[str, Any] = {
+    **ASKED,
+    "messages": [{"role": "system", "content": f"Current working directory: /work/{SESSION}"}],
+}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A call as it was written down; `outcome` is what it cost or how it failed."""
+
+    origin: Origin
+    provider: str
+    model: str
+    outcome: Tokens | CallFailure
+    at: datetime
 
 
 @dataclass
-class FakeUsage:
-    added: list[tuple[str, str, Tokens]] = field(default_factory=list)
-    days: set[date] = field(default_factory=set)
+class FakeCalls:
+    """`CallLog` and `Usage` as far as the relay needs them; one turn runs, the session's."""
+
+    written: list[Counted] = field(default_factory=list)
+    days: set[str] = field(default_factory=set)
     used: dict[str, int] = field(default_factory=dict)
+    caps: dict[str, int] = field(default_factory=dict)
     recorded: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def add(self, target: Target, tokens: Tokens, at: datetime) -> None:
-        self.added.append((target.owner_id, target.model, tokens))
-        self.days.add(at.date())
+    async def origin(self, owner_id: str, session_id: str | None) -> Origin:
+        return Origin(owner_id, session_id, TURN if session_id else None)
+
+    async def add(
+        self, origin: Origin, provider: str, model: str, tokens: Tokens, at: datetime
+    ) -> None:
+        self.written.append(Counted(origin, provider, model, tokens, at))
         self.recorded.set()
 
-    async def total(self, owner_id: str, at: datetime) -> int:
-        self.days.add(at.date())
+    async def fail(self, origin: Origin, failure: CallFailure, model: str, at: datetime) -> None:
+        self.written.append(Counted(origin, failure.provider, model, failure, at))
+
+    @property
+    def tokens(self) -> list[Tokens]:
+        return [one.outcome for one in self.written if isinstance(one.outcome, Tokens)]
+
+    @property
+    def failures(self) -> list[CallFailure]:
+        return [one.outcome for one in self.written if isinstance(one.outcome, CallFailure)]
+
+    async def total(self, owner_id: str, day: str) -> int:
+        self.days.add(day)
         return self.used.get(owner_id, 0)
+
+    async def cap(self, owner_id: str) -> int | None:
+        return self.caps.get(owner_id)
 
 
 @dataclass
@@ -58,7 +97,7 @@ class RelayWorld:
 
     stack: AsyncExitStack
     services: FakeServices = field(default_factory=FakeServices)
-    usage: FakeUsage = field(default_factory=FakeUsage)
+    calls: FakeCalls = field(default_factory=FakeCalls)
     seen: list[web.Request] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     handler: Handler | None = None
@@ -84,7 +123,8 @@ class RelayWorld:
         door.relay = Relay(
             access=Access(BusDirectory(self.services), demo_url=self.provider_url),
             upstream=upstream,
-            usage=self.usage,
+            calls=self.calls,
+            usage=cast("Usage", self.calls),
             limits=limits or Limits(max_body_bytes=100_000, concurrent_per_owner=4),
             clock=StoppedClock(),
         )

@@ -78,7 +78,7 @@ class Upstream:
                 response.close()
 
     async def _send(self, target: Target, call: Call) -> aiohttp.ClientResponse:
-        title = target.provider.title
+        title = target.title
         wait_s = self.timeouts.until_first_byte(is_stream=call.is_stream)
         try:
             url = URL(target.base_url + call.path, encoded=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from chat_proxy.model.journal import Answer
-from chat_proxy.model.session import title_of, words_of
+from chat_proxy.model.session import title_of
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.persisting import persist
 from chat_proxy.service.running import RunningTurn
@@ -18,9 +18,7 @@ async def begin(
     """
     turn = running.turn
     session = await persist(
-        lambda: outside.sessions.begin_turn(
-            turn, title=title_of(turn.text), words=words_of(turn.text), at=outside.clock()
-        )
+        lambda: outside.sessions.begin_turn(turn, title=title_of(turn.text), at=outside.clock())
     )
     running.session = session or running.session
     answer = await _left(running, outside) if resumed else Answer(turn.id)
@@ -34,7 +32,8 @@ async def begin(
     )
     if not answer.segments:
         running.turn = replace(running.turn, seq_from=writer.last_seq + 1)
-        writer.add("turn.started", text=turn.text, skill_digest=turn.skill_digest)
+        attached = {"attachments": list(turn.attachments)} if turn.attachments else {}
+        writer.add("turn.started", text=turn.text, skill_digest=turn.skill_digest, **attached)
         await writer.publish()
     return writer, session is not None
 

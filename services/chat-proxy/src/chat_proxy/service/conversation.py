@@ -29,6 +29,7 @@ _REATTACHED = (
     "The connection to the agent was lost for a moment. Its text and tools were put back; "
     "reasoning from in between may be missing."
 )
+_BEGAN_ELSEWHERE = "This conversation began elsewhere; the agent was told {count} of its messages."
 _REPLAYED = "The agent's own memory of this chat was gone; it was told the last messages again."
 
 
@@ -80,9 +81,13 @@ class Conversation:
         prompt = await self._link.prompt(first=agent.is_fresh)
         if agent.name != self._running.turn.agent_session:
             await self._keep_name(agent.name)
+        for text in self._link.notices:
+            self.scribe.note(text, "sandbox")
+        if self._link.told:
+            self.scribe.note(_BEGAN_ELSEWHERE.format(count=self._link.told), "history_given")
         if self._link.replayed:
             self.scribe.note(_REPLAYED, "history_replayed")
-        await agent.submit(prompt)
+        await agent.submit(prompt, images=self._link.images)
         self._running.heard_at = self._outside.clock()
 
     async def _keep_name(self, name: str) -> None:
@@ -143,7 +148,7 @@ class Conversation:
 
     async def _catch_up(self, agent: AgentSession) -> Outcome | None:
         """Write what is missing; the outcome if the agent has ended meanwhile."""
-        prompt, standing = self._running.turn.text, agent.standing
+        prompt, standing = self._running.turn.prompt, agent.standing
         running = standing.running and is_ours(prompt, standing.prompt)
         messages = await agent.transcript()
         same = await persist(lambda: self._outside.turns.count_same(self._running.turn))
@@ -152,7 +157,7 @@ class Conversation:
             if self.writer.answer.streamed or self.scribe.known_tools:
                 return failed(ErrorCode.AGENT_LOST, _LOST)
             first = not any(message.role == "user" for message in messages)
-            await agent.submit(await self._link.prompt(first=first))
+            await agent.submit(await self._link.prompt(first=first), images=self._link.images)
             return None
         self._restate(
             catch_up(

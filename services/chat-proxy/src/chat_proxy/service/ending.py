@@ -10,10 +10,12 @@ from common.contracts import events
 from common.contracts.chat import TurnState
 from common.contracts.sandbox import Failure
 
+from chat_proxy.model.agent import Tokens
 from chat_proxy.model.journal import Answer
 from chat_proxy.model.session import words_of
+from chat_proxy.model.usage import Spent
 from chat_proxy.service.conversation import Conversation
-from chat_proxy.service.outcome import Outcome
+from chat_proxy.service.outcome import Outcome, explained
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.persisting import persist
 from chat_proxy.service.running import RunningTurn
@@ -30,7 +32,8 @@ async def end(
     """Close the turn; without an outcome, with the end that its journal already holds."""
     writer = conversation.writer
     if outcome is not None:
-        await _write_end(conversation, outcome)
+        metered = await persist(lambda: outside.usage.of_turn(running.turn.id))
+        await _write_end(conversation, explained(outcome, metered.failure), metered.spent)
     await persist(writer.store)
     await writer.publish()
     if outcome is None:
@@ -42,7 +45,7 @@ async def end(
         lambda: outside.sessions.end_turn(
             running.turn,
             last_seq=writer.last_seq,
-            words=words_of(writer.answer.text),
+            words=words_of(f"{running.turn.text}\n{writer.answer.text}"),
             at=outside.clock(),
         )
     )
@@ -64,13 +67,15 @@ async def end(
     running.turn = turn
 
 
-async def _write_end(conversation: Conversation, outcome: Outcome) -> None:
+async def _write_end(conversation: Conversation, outcome: Outcome, spent: Spent) -> None:
     await conversation.desk.close(_OVER)
     scribe = conversation.scribe
     scribe.close_tools()
-    tokens = scribe.finished.tokens if scribe.finished else None
-    if tokens is not None and (tokens.total or tokens.calls):
-        scribe.tokens(tokens)
+    if spent.calls:
+        # What passed the relay; what the agent says of itself is taken only without that.
+        scribe.tokens(Tokens(spent.input, spent.output, spent.total, spent.calls))
+    elif scribe.finished and scribe.finished.tokens and scribe.finished.tokens.calls:
+        scribe.tokens(scribe.finished.tokens)
     error = outcome.error.model_dump(mode="json") if outcome.error else None
     conversation.writer.add("turn.ended", state=str(outcome.state), error=error)
 

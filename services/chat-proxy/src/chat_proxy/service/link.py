@@ -9,7 +9,7 @@ from chat_proxy.errors import AgentUnknownError
 from chat_proxy.model.agent import AgentAddress
 from chat_proxy.model.skill import first_prompt
 from chat_proxy.ports import AgentSession
-from chat_proxy.service.history import recent_history
+from chat_proxy.service.history import earlier_history, recent_history
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.running import RunningTurn
 
@@ -17,7 +17,9 @@ _LOST = "The agent no longer knows this chat; what it had said is kept."
 
 
 class AgentLink:
-    """`agent` is None until it was reached; `replayed` when it was told the history again."""
+    """`agent` is None until it was reached; `replayed` when it was told the history again; `told`
+    counts the messages from before the session that it was told.
+    """
 
     def __init__(self, running: RunningTurn, outside: Outside) -> None:
         self._running = running
@@ -26,6 +28,7 @@ class AgentLink:
         self._skill_text: asyncio.Future[str] | None = None
         self.agent: AgentSession | None = None
         self.replayed = False
+        self.told = 0
 
     @property
     def skill_directory(self) -> str:
@@ -43,9 +46,11 @@ class AgentLink:
             self._running.turn, session, verify=first
         )
         try:
-            self.agent = await self._outside.agents.open(self._address, session)
+            earlier = earlier_history(session) if first else []
+            self.agent = await self._outside.agents.open(self._address, session, history=earlier)
+            self.told = len(earlier)
         except AgentUnknownError:
-            history = await recent_history(self._outside.answers, session.id)
+            history = await recent_history(self._outside.answers, session)
             self.agent = await self._outside.agents.open(
                 self._address, replace(session, agent_session=None), history=history
             )
@@ -74,14 +79,24 @@ class AgentLink:
 
     async def prompt(self, *, first: bool) -> str:
         """The turn's text as the agent gets it: a conversation's first one brings the skill."""
-        session, text = self._running.session, self._running.turn.text
+        session, text = self._running.session, self._running.turn.prompt
         if not first:
             return text
         if self._skill_text is None:
             content = await self._outside.skills.text(session.skill.digest)
         else:
             content = await self._skill_text
-        return first_prompt(session.skill, content, self.skill_directory, text)
+        return first_prompt(session, content, self.skill_directory, text)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return self._address.notices if self._address else ()
+
+    @property
+    def images(self) -> list[str]:
+        """The turn's attached images, where the agent finds them."""
+        workspace = self._address.workspace if self._address else ""
+        return [f"{workspace}/{path}" for path in self._running.turn.images]
 
     async def renew(self) -> None:
         """Prolong the use-lease, or get another where it ended while nobody could prolong it."""

@@ -13,8 +13,11 @@ from chat_proxy.ports import (
     Replicas,
     Sandboxes,
     Sessions,
+    Shares,
     Skills,
+    Transfer,
     Turns,
+    Usage,
 )
 
 
@@ -33,6 +36,7 @@ class Limits:
     silence: timedelta = timedelta(minutes=30)
     answer_chars: int = 2_000_000
     turns_per_owner: int = 20
+    daily_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,9 @@ class Outside:
     turns: Turns
     answers: Answers
     approvals: Approvals
+    usage: Usage
+    shares: Shares
+    transfer: Transfer
     sandboxes: Sandboxes
     skills: Skills
     agents: Agents

@@ -8,7 +8,7 @@ from common.errors import ConflictError, ErrorCode
 from common.ids import new_id
 
 from chat_proxy.model.journal import Answer
-from chat_proxy.model.session import ChatSession, words_of
+from chat_proxy.model.session import ChatSession, Place, words_of
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.turns import TurnService
 from chat_proxy.service.wire import to_detail, to_messages, to_session
@@ -22,10 +22,9 @@ class SessionService:
         self._outside = outside
         self._turns = turns
 
-    async def create(
-        self, owner_id: str, launch_id: str, *, idempotency_key: str | None
-    ) -> contract.Session:
+    async def create(self, request: contract.CreateSession) -> contract.Session:
         """A session for the skill of a launch that is ready."""
+        owner_id, launch_id = request.owner_id, request.launch_id
         launch = await self._outside.sandboxes.launch(owner_id, launch_id)
         if launch.state is not LaunchState.READY:
             detail = f"the launch is {launch.state}, not ready"
@@ -39,20 +38,31 @@ class SessionService:
             title=launch.skill.name,
             created_at=now,
             updated_at=now,
+            context=request.context,
         )
         event = self._event(events.SESSION_CREATED, session)
         return to_session(
             await self._outside.sessions.create(
-                session, idempotency_key=idempotency_key, emit=event
+                session, idempotency_key=request.idempotency_key, emit=event
             )
         )
 
-    async def list(self, owner_id: str, query: str | None) -> contract.SessionList:
+    async def list(self, request: contract.ListSessions) -> contract.SessionList:
         """The newest sessions whose title or text holds every word asked for."""
         found = await self._outside.sessions.list(
-            owner_id, words=words_of(query or ""), limit=_LISTED
+            request.owner_id,
+            words=words_of(request.query or ""),
+            limit=_LISTED + 1,
+            after=Place.from_cursor(request.cursor) if request.cursor else None,
         )
-        return contract.SessionList(sessions=[to_session(session) for session in found])
+        listed, more = found[:_LISTED], found[_LISTED:]
+        return contract.SessionList(
+            sessions=[to_session(session) for session in listed],
+            next_cursor=listed[-1].place.cursor if more else None,
+        )
+
+    async def find(self, owner_id: str, session_id: str) -> contract.Session:
+        return to_session(await self._outside.sessions.get(owner_id, session_id))
 
     async def get(self, owner_id: str, session_id: str) -> contract.SessionDetail:
         """With the newest messages that fit a reply; attaching gives the others."""
@@ -64,6 +74,13 @@ class SessionService:
         session = await self._outside.sessions.get(owner_id, session_id)
         renamed = session.renamed(title, at=self._outside.clock())
         return to_session(await self._outside.sessions.rename(renamed))
+
+    async def keep_thread(self, request: contract.KeepThread) -> None:
+        session = await self._outside.sessions.get(request.owner_id, request.session_id)
+        await self._outside.sessions.keep_thread(session, request.thread)
+
+    async def take_thread(self, owner_id: str, thread: str) -> contract.Session:
+        return to_session(await self._outside.sessions.take_thread(owner_id, thread))
 
     async def delete(self, owner_id: str, session_id: str) -> None:
         """Hide it now; what runs is stopped, and the purge removes the rest."""

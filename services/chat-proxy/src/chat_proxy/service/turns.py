@@ -4,8 +4,8 @@ import asyncio
 from datetime import datetime, timedelta
 
 from common.contracts import events
+from common.contracts.chat import StartTurn, TurnRequest, TurnState
 from common.contracts.chat import Turn as WireTurn
-from common.contracts.chat import TurnRequest, TurnState
 from common.errors import (
     ConflictError,
     ErrorCode,
@@ -15,9 +15,10 @@ from common.errors import (
 from common.ids import new_id
 
 from chat_proxy.model.session import ChatSession
-from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
+from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn, checked_attachments
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.runners import Runners
+from chat_proxy.service.spending import Spending
 from chat_proxy.service.wire import to_turn
 
 _CLOSING = timedelta(seconds=2)
@@ -25,24 +26,24 @@ _CLOSING_WAIT_S = 0.02
 
 
 class TurnService:
-    def __init__(self, outside: Outside, runners: Runners) -> None:
+    def __init__(self, outside: Outside, runners: Runners, spending: Spending) -> None:
         self._outside = outside
         self._runners = runners
+        self._spending = spending
 
-    async def start(
-        self, owner_id: str, session_id: str, text: str, *, idempotency_key: str | None
-    ) -> WireTurn:
+    async def start(self, request: StartTurn) -> WireTurn:
         """Store the message and begin to run it. The same key gives the turn it made before."""
-        session, running = await asyncio.gather(
-            self._outside.sessions.get(owner_id, session_id),
-            self._outside.turns.count_active(owner_id),
+        attachments = checked_attachments(request.attachments)
+        session, refusal = await asyncio.gather(
+            self._outside.sessions.get(request.owner_id, request.session_id),
+            self._refusal(request.owner_id),
         )
-        if running >= self._outside.limits.turns_per_owner:
-            raise _too_many(self._outside.limits.turns_per_owner)
-        turn = self._new(session, text)
-        stored = await self._store(turn, idempotency_key)
+        if refusal is not None:
+            return to_turn(await self._made_before(request, refusal))
+        turn = self._new(session, request.text, attachments)
+        stored = await self._store(turn, request.idempotency_key)
         if stored.id != turn.id:
-            return to_turn(_same_request(stored, text))
+            return to_turn(_same_request(stored, request))
         runner = self._runners.start(turn, session)
         await runner.begun.wait()
         return to_turn(runner.turn)
@@ -51,9 +52,12 @@ class TurnService:
         """One that is just closing is waited for: whoever saw its end finds it ended."""
         deadline = self._outside.clock() + _CLOSING
         while True:
-            turn = await self._outside.turns.get(owner_id, session_id, turn_id)
+            turn, usage = await asyncio.gather(
+                self._outside.turns.get(owner_id, session_id, turn_id),
+                self._outside.usage.of_turn(turn_id),
+            )
             if turn.is_ended or not await self._is_closing(turn, deadline):
-                return to_turn(turn)
+                return to_turn(turn, usage.spent)
             await self._closed(turn)
 
     async def stop(self, request: TurnRequest) -> WireTurn:
@@ -75,6 +79,25 @@ class TurnService:
         if runner is not None and runner.turn.id == request.turn_id:
             await runner.stop()
         return await self.get(request.owner_id, request.session_id, request.turn_id)
+
+    async def _refusal(self, owner_id: str) -> RateLimitedError | None:
+        """Why the owner may not start another turn now."""
+        most = self._outside.limits.turns_per_owner
+        try:
+            running, _ = await asyncio.gather(
+                self._outside.turns.count_active(owner_id), self._spending.check(owner_id)
+            )
+        except RateLimitedError as exc:
+            return exc
+        return _too_many(most) if running >= most else None
+
+    async def _made_before(self, request: StartTurn, refusal: RateLimitedError) -> Turn:
+        """A limit refuses no turn that it let pass before."""
+        key = request.idempotency_key
+        made = key and await self._outside.turns.with_key(request.session_id, key)
+        if not made:
+            raise refusal
+        return _same_request(made, request)
 
     async def _store(self, turn: Turn, idempotency_key: str | None) -> Turn:
         """Store as the session's only running turn; one that is just closing is waited for."""
@@ -116,13 +139,14 @@ class TurnService:
             return False
         return await self._outside.answers.is_ended(turn.id)
 
-    def _new(self, session: ChatSession, text: str) -> Turn:
+    def _new(self, session: ChatSession, text: str, attachments: tuple[str, ...]) -> Turn:
         now = self._outside.clock()
         return Turn(
             id=new_id("tur"),
             session_id=session.id,
             owner_id=session.owner_id,
             text=text,
+            attachments=attachments,
             created_at=now,
             claim=Claim(self._outside.me, fence=1, until=now + CLAIM_TTL),
             state=TurnState.RUNNING if session.agent_session else TurnState.PENDING,
@@ -131,8 +155,8 @@ class TurnService:
         )
 
 
-def _same_request(stored: Turn, text: str) -> Turn:
-    if stored.text != text:
+def _same_request(stored: Turn, request: StartTurn) -> Turn:
+    if not stored.asks_the_same(request.text, request.attachments):
         detail = "this idempotency key was used for another message"
         raise ConflictError(detail, code=ErrorCode.IDEMPOTENCY_MISMATCH)
     return stored

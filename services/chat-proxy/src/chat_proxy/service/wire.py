@@ -9,7 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
 from chat_proxy.model.session import ChatSession
+from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
+from chat_proxy.model.usage import Spent
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +28,28 @@ def to_detail(
     return contract.SessionDetail(**_session(session), messages=messages)
 
 
-def to_turn(turn: Turn) -> contract.Turn:
+def tokens_used(spent: Spent) -> contract.TokensUsed:
+    return contract.TokensUsed(
+        calls=spent.calls,
+        input_tokens=spent.input,
+        output_tokens=spent.output,
+        total_tokens=spent.total,
+        estimated_tokens=spent.estimated,
+    )
+
+
+def to_turn(turn: Turn, spent: Spent | None = None) -> contract.Turn:
     return contract.Turn(
         id=turn.id,
         session_id=turn.session_id,
         state=turn.state,
         text=turn.text,
+        attachments=list(turn.attachments),
         skill_digest=turn.skill_digest,
         other_skills=list(turn.other_skills),
         error=turn.error,
         seq_from=turn.seq_from,
+        usage=tokens_used(spent) if spent else None,
         created_at=turn.created_at,
         ended_at=turn.ended_at,
     )
@@ -53,6 +67,18 @@ def to_approval(approval: Approval) -> contract.Approval:
         detail=approval.detail,
         expires_at=approval.expires_at,
         decided_at=approval.decided_at,
+    )
+
+
+def to_share(share: Share) -> contract.Share:
+    return contract.Share(
+        id=share.id,
+        session_id=share.session_id,
+        with_tools=share.with_tools,
+        with_reasoning=share.with_reasoning,
+        last_seq=share.last_seq,
+        created_at=share.created_at,
+        expires_at=share.expires_at,
     )
 
 
@@ -81,6 +107,7 @@ def to_messages(answer: Answer) -> list[contract.ChatMessage]:
         turn_id=answer.turn_id,
         role="user",
         text=started.fields["text"],
+        attachments=started.fields.get("attachments", []),
         created_at=started.at,
     )
     reply = contract.ChatMessage(

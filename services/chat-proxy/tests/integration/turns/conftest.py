@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -129,10 +129,13 @@ class Platform:
             chat.CREATE_SESSION, chat.CreateSession(owner_id=OWNER, launch_id=launch.id)
         )
 
-    async def say(self, session: chat.Session, text: str) -> chat.Turn:
-        return await self.rpc.call(
-            chat.START_TURN, chat.StartTurn(owner_id=OWNER, session_id=session.id, text=text)
+    async def say(
+        self, session: chat.Session, text: str, *, attachments: Sequence[str] = ()
+    ) -> chat.Turn:
+        request = chat.StartTurn(
+            owner_id=OWNER, session_id=session.id, text=text, attachments=list(attachments)
         )
+        return await self.rpc.call(chat.START_TURN, request)
 
     async def turn(self, turn: chat.Turn) -> chat.Turn:
         request = chat.TurnRequest(owner_id=OWNER, session_id=turn.session_id, turn_id=turn.id)

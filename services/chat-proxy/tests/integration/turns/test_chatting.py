@@ -1,6 +1,7 @@
 """Whole turns against the real Hermes: what is told, stored, and repeated to whoever asks."""
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -10,6 +11,10 @@ from common.errors import AppError, ConflictError, ErrorCode, NotFoundError
 
 OWNER = "own_" + "a" * 20
 STRANGER = "own_" + "b" * 20
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg"
+    "=="
+)
 SLOW = "[[tokens:60]][[chunkdelay:0.05]]"
 
 
@@ -64,6 +69,27 @@ class TestTurn:
         assert f"Run `{directory}/scripts/count.py`." in one
         assert one.endswith("alongside the skill invocation: [[echo:user]] one")
         assert two == "[[echo:user]] two"
+
+    async def test_attachments_reach_the_agent_and_images_its_model(self, platform: Any) -> None:
+        await platform.start()
+        session = await platform.session()
+        workspace = platform.neighbours.hermes.directory / "work" / session.id
+        workspace.mkdir(exist_ok=True)
+        (workspace / "a dot.png").write_bytes(base64.b64decode(DOT))
+
+        turn = await platform.ended(
+            await platform.say(
+                session, "[[echo:user]] look", attachments=["notes.txt", "a dot.png", "gone.png"]
+            )
+        )
+
+        entries = await platform.entries(session.id)
+        told = shown(entries)
+        assert turn.state is TurnState.COMPLETED
+        assert entries[0].attachments == ["notes.txt", "a dot.png", "gone.png"]
+        assert "- notes.txt\n- a dot.png\n- gone.png]\n\n[[echo:user]] look" in told
+        # The demo model describes no picture; that it was shown one is what counts.
+        assert told.count("[The user attached an image:") == 1
 
     async def test_tools_and_reasoning_are_told_with_all_their_facts(self, platform: Any) -> None:
         await platform.start()

@@ -16,6 +16,7 @@ from common.errors import UnavailableError
 from common.messaging import connection as bus
 from common.messaging.events import hear
 from common.messaging.journal import Journal
+from common.messaging.objects import TransferBucket
 from common.messaging.rpc import RpcClient
 
 from gateway.ports import OnLines, Subscription
@@ -25,11 +26,12 @@ from gateway.ports import OnLines, Subscription
 class _Connected:
     rpc: RpcClient
     journal: Journal
+    transfer: TransferBucket
     ping: Callable[[], Awaitable[None]]
 
 
 class Bus:
-    """`Services` and `Journals` on one connection."""
+    """`Services`, `Journals` and `Bodies` on one connection."""
 
     def __init__(self) -> None:
         self._connected: _Connected | None = None
@@ -42,6 +44,7 @@ class Bus:
         `on_erased` is told the id of every owner that is erased meanwhile.
         """
         connection = await bus.connect(url, "gateway", ca_file=ca_file)
+        jetstream = connection.jetstream()
 
         async def on_event(data: OwnerErased) -> None:
             on_erased(data.owner_id)
@@ -49,7 +52,8 @@ class Bus:
         await hear(connection, OWNER_ERASED, on_event)
         self._connected = _Connected(
             rpc=RpcClient(connection),
-            journal=Journal(connection, connection.jetstream()),
+            journal=Journal(connection, jetstream),
+            transfer=TransferBucket(jetstream),
             ping=partial(bus.ping, connection),
         )
         try:
@@ -61,6 +65,12 @@ class Bus:
         self, rpc: Rpc[RequestT, ReplyT], request: RequestT, *, within: timedelta | None = None
     ) -> ReplyT:
         return await self._there.rpc.call(rpc, request, within=within)
+
+    async def put_body(self, content: bytes) -> str:
+        return await self._there.transfer.put(content)
+
+    async def take_body(self, name: str) -> bytes | None:
+        return await self._there.transfer.take(name)
 
     async def ping(self, service: str) -> None:
         await self._there.rpc.ping(service)

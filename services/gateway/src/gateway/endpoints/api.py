@@ -4,14 +4,19 @@ from fastapi import FastAPI
 
 from gateway.endpoints import (
     caller,
+    files,
     health,
+    hermes,
     launches,
+    openai,
     owner_settings,
     problems,
     sandbox,
     sessions,
+    sharing,
     skills,
     tokens,
+    usage,
 )
 
 _ABOUT = """Try any AI agent skill in seconds, safely.
@@ -32,6 +37,11 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(api)
-    for module in (health, caller, tokens, skills, launches, sandbox, sessions, owner_settings):
+    modules = (
+        *(health, caller, tokens, skills, launches, sandbox, sessions, files, sharing, usage),
+        *(owner_settings, hermes, openai),
+    )
+    for module in modules:
         api.include_router(module.router)
+    api.include_router(sharing.shared_router)
     return api

@@ -14,7 +14,7 @@ from gateway.endpoints.limited import OWNER
 from gateway.endpoints.problems import Problem
 from gateway.endpoints.session_cookie import Cookies
 from gateway.model.identity import Caller, Issuer, Scope
-from gateway.ports import Services
+from gateway.ports import Bodies, RawAgents, Services
 from gateway.service.admission import Admission
 from gateway.service.identity import Authenticator
 from gateway.service.login import Login
@@ -34,6 +34,8 @@ class Edge:
     """What the routes are made of; on `app.state.edge`."""
 
     services: Services
+    bodies: Bodies
+    raw_agents: RawAgents
     viewers: Viewers
     authenticator: Authenticator
     auth: str
@@ -94,6 +96,10 @@ async def services_of(edge: EdgeDep) -> Services:
     return edge.services
 
 
+async def bodies_of(edge: EdgeDep) -> Bodies:
+    return edge.bodies
+
+
 async def place(
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
     after: Annotated[int | None, Query(ge=0, le=MOST_AFTER)] = None,
@@ -104,6 +110,7 @@ async def place(
 
 OwnerDep = Annotated[str, Depends(current_owner)]
 PersonDep = Annotated[str, Depends(current_person)]
+BodiesDep = Annotated[Bodies, Depends(bodies_of)]
 ServicesDep = Annotated[Services, Depends(services_of)]
 PlaceDep = Annotated[int, Depends(place)]
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]

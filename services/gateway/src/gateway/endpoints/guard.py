@@ -7,6 +7,7 @@ says nothing of a page, and has no cookies.
 """
 
 import asyncio
+import re
 from urllib.parse import urlsplit
 
 from common.errors import AppError, ErrorCode, ForbiddenError, InvalidError, TooLargeError
@@ -17,15 +18,24 @@ from gateway.endpoints.problems import respond
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODY_S = 30.0
+_TAKES_FILES = re.compile(r"/api/sessions/[^/]+/files|/v1/chat/completions|/api/hermes")
 
 
 class Guard:
     """An ASGI application in front of another; `hosts` empty answers all host names."""
 
-    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...], max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: tuple[str, ...],
+        max_body_bytes: int,
+        max_upload_bytes: int = 0,
+    ) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._max_body = max_body_bytes
+        self._max_upload = max(max_upload_bytes, max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,7 +45,9 @@ class Guard:
         try:
             self._check(scope, headers)
             if scope["method"] not in SAFE_METHODS:
-                receive = await self._whole_body(headers, receive)
+                takes_files = _TAKES_FILES.fullmatch(scope["path"]) is not None
+                most = self._max_upload if takes_files else self._max_body
+                receive = await self._whole_body(headers, receive, most)
         except AppError as error:
             await respond(error)(scope, receive, send)
             return
@@ -54,11 +66,11 @@ class Guard:
             message = "a page of another site may not do this"
             raise ForbiddenError(message, code=ErrorCode.CSRF)
 
-    async def _whole_body(self, headers: Headers, receive: Receive) -> Receive:
+    async def _whole_body(self, headers: Headers, receive: Receive, most: int) -> Receive:
         """The body, read to its end within limits, to be received again as one message."""
         announced = headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_body:
-            raise self._too_large()
+        if announced.isdigit() and int(announced) > most:
+            raise _too_large(most)
         body = bytearray()
         try:
             async with asyncio.timeout(_BODY_S):
@@ -67,8 +79,8 @@ class Guard:
                     if message["type"] == "http.disconnect":
                         return _replaying(message, receive)
                     body += message.get("body", b"")
-                    if len(body) > self._max_body:
-                        raise self._too_large()
+                    if len(body) > most:
+                        raise _too_large(most)
                     if not message.get("more_body", False):
                         break
         except TimeoutError as exc:
@@ -77,8 +89,9 @@ class Guard:
         whole: Message = {"type": "http.request", "body": bytes(body), "more_body": False}
         return _replaying(whole, receive)
 
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(f"a request's body may have {self._max_body} bytes")
+
+def _too_large(most: int) -> TooLargeError:
+    return TooLargeError(f"a request's body may have {most} bytes")
 
 
 def _replaying(first: Message, receive: Receive) -> Receive:

@@ -1,19 +1,16 @@
 """Launches: a skill made ready in the caller's sandbox, followed phase by phase."""
 
 from datetime import timedelta
-from functools import partial
 
 from common.contracts.sandbox import (
     CANCEL_LAUNCH,
     GET_LAUNCH,
-    GET_LAUNCH_ENTRIES,
     GET_RECEIPT,
     GET_RECEIPT_KEY,
     LIST_TRIALS,
     START_LAUNCH,
     CancelLaunch,
     GetLaunch,
-    GetLaunchEntries,
     GetReceiptKey,
     Launch,
     OwnerRequest,
@@ -21,10 +18,8 @@ from common.contracts.sandbox import (
     ReceiptKey,
     StartLaunch,
     TrialList,
-    launch_journal,
 )
 from common.contracts.skills import Digest
-from common.errors import ErrorCode, NotFoundError
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,10 +32,7 @@ from gateway.endpoints.dependencies import (
     ServicesDep,
 )
 from gateway.endpoints.event_stream import EventStream
-from gateway.model.frames import Frame
-from gateway.model.ids import is_launch_id
-from gateway.ports import Services
-from gateway.service.viewing import Page, Source
+from gateway.service.sources import launch_source
 
 router = APIRouter(tags=["launches"], responses=ERRORS)
 
@@ -115,23 +107,3 @@ async def events(edge: EdgeDep, owner_id: OwnerDep, launch_id: str, after: Place
 async def trials(services: ServicesDep, owner_id: OwnerDep) -> TrialList:
     """Your last 50 launches, newest first."""
     return await services.call(LIST_TRIALS, OwnerRequest(owner_id=owner_id))
-
-
-def launch_source(services: Services, owner_id: str, launch_id: str) -> Source:
-    """The journal of a launch of this owner."""
-    # The id becomes part of a subject, where other words would mean other journals.
-    if not is_launch_id(launch_id):
-        message = "no such launch"
-        raise NotFoundError(message, code=ErrorCode.LAUNCH_NOT_FOUND)
-    history = partial(_history, services, owner_id, launch_id)
-    return Source(launch_journal(launch_id), history, last_type=b"launch.ended", owner_id=owner_id)
-
-
-async def _history(services: Services, owner_id: str, launch_id: str, after: int) -> Page:
-    request = GetLaunchEntries(owner_id=owner_id, launch_id=launch_id, after=after)
-    found = await services.call(GET_LAUNCH_ENTRIES, request)
-    frames = [
-        Frame(entry.seq, entry.seq, entry.type.encode(), entry.model_dump_json().encode())
-        for entry in found.entries
-    ]
-    return Page(frames, is_over=found.ended)

@@ -1,6 +1,7 @@
 """Errors as responses, wherever they arise: one form for all."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from common.clock import utc_now
@@ -11,8 +12,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from gateway.errors import PROBLEM_TYPE, STATUS, problem, problem_headers
+from gateway.model import openai
 
 logger = logging.getLogger(__name__)
 
@@ -30,15 +33,31 @@ class Problem(BaseModel):
     retry_at: str | None = None
 
 
-def respond(error: AppError, *, status: int | None = None) -> Response:
-    body = problem(error)
-    body["status"] = status or int(STATUS[error.code])
-    return JSONResponse(
-        body,
-        status_code=body["status"],
-        headers=problem_headers(error, utc_now()),
-        media_type=PROBLEM_TYPE,
-    )
+class Refusal(Response):
+    """An error in the form that a path's clients read: RFC 9457, and on `/v1` OpenAI's own."""
+
+    def __init__(
+        self, error: AppError, status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status_code=status)
+        self._error = error
+        self._extra = {**problem_headers(error, utc_now()), **(headers or {})}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error, status = self._error, self.status_code
+        if scope["path"].startswith("/v1/"):
+            retry = {"x-should-retry": openai.should_retry(error)}
+            response = JSONResponse(openai.error_body(error), status, self._extra | retry)
+        else:
+            body = problem(error) | {"status": status}
+            response = JSONResponse(body, status, self._extra, media_type=PROBLEM_TYPE)
+        await response(scope, receive, send)
+
+
+def respond(
+    error: AppError, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Refusal(error, status or int(STATUS[error.code]), headers)
 
 
 def install(api: FastAPI) -> None:
@@ -71,9 +90,8 @@ async def http_error(_: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return respond(NotFoundError("there is nothing at this path"))
     if error.status_code == 405:
-        response = respond(InvalidError("this path does not take that method"), status=405)
-        response.headers.update(error.headers or {})
-        return response
+        refused = InvalidError("this path does not take that method")
+        return respond(refused, status=405, headers=error.headers)
     return respond(InvalidError("the request is not readable"))
 
 

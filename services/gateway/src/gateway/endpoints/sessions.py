@@ -1,11 +1,9 @@
 """Sessions: conversations with a skill, their turns, approvals and events."""
 
-from functools import partial
 from typing import Annotated
 
 from common.contracts.chat import (
     ANSWER_APPROVAL,
-    ATTACH,
     CREATE_SESSION,
     DELETE_SESSION,
     GET_SESSION,
@@ -17,7 +15,6 @@ from common.contracts.chat import (
     AnswerApproval,
     Approval,
     ApprovalChoice,
-    Attach,
     CreateSession,
     ListSessions,
     RenameSession,
@@ -28,9 +25,8 @@ from common.contracts.chat import (
     StartTurn,
     Turn,
     TurnRequest,
-    session_journal,
 )
-from common.errors import ErrorCode, NotFoundError
+from common.contracts.sandbox import FilePath
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,10 +39,7 @@ from gateway.endpoints.dependencies import (
     ServicesDep,
 )
 from gateway.endpoints.event_stream import EventStream
-from gateway.model.frames import Frame
-from gateway.model.ids import is_session_id
-from gateway.ports import Services
-from gateway.service.viewing import Page, Source
+from gateway.service.sources import session_source
 
 router = APIRouter(prefix="/api/sessions", tags=["sessions"], responses=ERRORS)
 
@@ -67,6 +60,7 @@ class TurnBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     text: str = Field(min_length=1, max_length=100_000)
+    attachments: list[FilePath] = Field(default=[], max_length=20)
 
 
 class ChoiceBody(BaseModel):
@@ -97,9 +91,13 @@ async def sessions(
     services: ServicesDep,
     owner_id: OwnerDep,
     q: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> SessionList:
-    """Your sessions, newest first, at most 100, without messages."""
-    return await services.call(LIST_SESSIONS, ListSessions(owner_id=owner_id, query=q or None))
+    """Your sessions without messages, the last changed first, 100 at once; `q` finds words of the
+    title and of what was said, `cursor` is the list's `next_cursor`.
+    """
+    request = ListSessions(owner_id=owner_id, query=q or None, cursor=cursor or None)
+    return await services.call(LIST_SESSIONS, request)
 
 
 @router.get("/{session_id}")
@@ -130,11 +128,14 @@ async def start_turn(
     body: TurnBody,
     idempotency_key: IdempotencyKey = None,
 ) -> Turn:
-    """Say something; the answer comes as the session's events."""
+    """Say something; the answer comes as the session's events. `attachments` are paths of files
+    that were put into the workspace before.
+    """
     request = StartTurn(
         owner_id=owner_id,
         session_id=session_id,
         text=body.text,
+        attachments=body.attachments,
         idempotency_key=idempotency_key,
     )
     return await services.call(START_TURN, request)
@@ -180,28 +181,3 @@ async def events(edge: EdgeDep, owner_id: OwnerDep, session_id: str, after: Plac
     source = session_source(edge.services, owner_id, session_id)
     viewer = await edge.viewers.open(source, after=after)
     return EventStream(edge.viewers, viewer, keepalive=edge.keepalive)
-
-
-def session_source(services: Services, owner_id: str, session_id: str) -> Source:
-    """The journal of a session of this owner."""
-    # The id becomes part of a subject, where other words would mean other journals.
-    if not is_session_id(session_id):
-        message = "no such session"
-        raise NotFoundError(message, code=ErrorCode.SESSION_NOT_FOUND)
-    history = partial(_history, services, owner_id, session_id)
-    return Source(session_journal(session_id), history, owner_id=owner_id)
-
-
-async def _history(services: Services, owner_id: str, session_id: str, after: int) -> Page:
-    request = Attach(owner_id=owner_id, session_id=session_id, after=after)
-    found = await services.call(ATTACH, request)
-    frames = [
-        Frame(
-            entry.seq if entry.seq_from is None else entry.seq_from,
-            entry.seq,
-            entry.type.encode(),
-            entry.model_dump_json().encode(),
-        )
-        for entry in found.entries
-    ]
-    return Page(frames, has_more=found.more)

@@ -11,11 +11,21 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from gateway.endpoints.problems import http_error
-from gateway.web.pages import account, chat, dashboard, docs, home, launching, settings_page, skill
+from gateway.web.pages import (
+    account,
+    chat,
+    dashboard,
+    docs,
+    home,
+    launching,
+    settings_page,
+    shared,
+    skill,
+)
 from gateway.web.pages.route import error_page
 from gateway.web.rendering import STATIC
 
-PAGES = (home, account, dashboard, settings_page, docs, launching, chat, skill)
+PAGES = (home, account, dashboard, settings_page, docs, launching, chat, shared, skill)
 
 
 class _Static(StaticFiles):

@@ -10,7 +10,6 @@ from common.contracts import keys as keys_wire
 from common.contracts import skills as skills_wire
 from common.contracts.sandbox import LaunchEntry, launch_journal
 from common.digest import EXECUTABLE, PLAIN, skill_digest
-from common.ids import new_id
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket
 from common.messaging.rpc import RpcClient
@@ -18,14 +17,7 @@ from common.messaging.rpc import RpcClient
 from sandbox_manager.errors import InstallFailedError
 from sandbox_manager.model.account import AccountKey
 from sandbox_manager.model.variables import StoredVariable
-from sandbox_manager.ports.services import (
-    Entered,
-    Keys,
-    LaunchJournal,
-    RevealPurpose,
-    Skills,
-    Transfer,
-)
+from sandbox_manager.ports.services import Entered, Keys, LaunchJournal, RevealPurpose, Skills
 
 _RESOLVE_WITHIN = timedelta(seconds=60)
 _BUNDLE_WITHIN = timedelta(seconds=30)
@@ -79,21 +71,6 @@ def digest_of(bundle: bytes) -> str:
                 mode = EXECUTABLE if member.mode & 0o100 else PLAIN
                 files.append((member.name, mode, content.read()))
     return skill_digest(files)
-
-
-class BusTransfer(Transfer):
-    def __init__(self, bucket: ObjectBucket) -> None:
-        self._bucket = bucket
-
-    async def put(self, content: bytes) -> str:
-        name = new_id("obj")
-        await self._bucket.put(name, content)
-        return name
-
-    async def take(self, name: str) -> bytes | None:
-        content = await self._bucket.get(name)
-        await self._bucket.delete(name)
-        return content
 
 
 class BusKeys(Keys):

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass
 
-from common.contracts.sandbox import TRANSFER_BUCKET
 from common.contracts.skills import BUNDLE_BUCKET
 from common.messaging.journal import Journal
-from common.messaging.objects import ObjectBucket
+from common.messaging.objects import ObjectBucket, TransferBucket
 from common.mongo import Database
 from common.outbox import ARCHIVE_INDEXES
 from common.preview import PreviewGuard
 from common.running import Backbone
 
 from sandbox_manager.adapters.agents import PreviewAgents
-from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills, BusTransfer
+from sandbox_manager.adapters.bus import BusJournal, BusKeys, BusSkills
 from sandbox_manager.adapters.daytona.accounts import AccountsProvider
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider
 from sandbox_manager.adapters.daytona.toolbox import Toolbox
@@ -120,7 +119,7 @@ def adapters_of(
         skills=BusSkills(connections.rpc, ObjectBucket(jetstream, BUNDLE_BUCKET)),
         keys=BusKeys(connections.rpc),
         journal=BusJournal(Journal(connections.nats, jetstream)),
-        transfer=BusTransfer(ObjectBucket(jetstream, TRANSFER_BUCKET)),
+        transfer=TransferBucket(jetstream),
         sealer=AesSealer(key),
         signer=Ed25519Signer(key),
     )

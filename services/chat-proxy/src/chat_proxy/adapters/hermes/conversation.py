@@ -1,14 +1,17 @@
 """One conversation with Hermes: the port's `AgentSession` over a socket of its own."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from chat_proxy.adapters.hermes.socket import HermesSocket, Message
 from chat_proxy.adapters.hermes.translate import Translator
-from chat_proxy.errors import AgentLostError
+from chat_proxy.errors import AgentLostError, AgentRefusedError
 from chat_proxy.model.agent import AgentEvent, Note, Standing, TranscriptMessage
 from chat_proxy.ports import AgentSession
+
+logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 64 * 1024 * 1024
 _NOBODY = (
@@ -96,8 +99,14 @@ class HermesConversation(AgentSession):
     def is_usable(self) -> bool:
         return self._socket is not None and self._socket.is_open and not self._is_lost
 
-    async def submit(self, text: str) -> None:
+    async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
         self._translator.turn_begins()
+        for path in images:
+            try:
+                await self._call("image.attach", path=path)
+            except AgentRefusedError as exc:
+                # The prompt names it all the same: the agent sees what it can do with it.
+                logger.info("an image is not shown to the model: %s", exc.detail)
         self._is_fresh = False
         result = await self._call("prompt.submit", text=text)
         # Hermes was busy with something of its own: ours begins with the next message.start.

@@ -48,8 +48,7 @@ async def read_transcript(
 
 
 def to_message(message: Mapping[str, Any]) -> TranscriptMessage:
-    text = message.get("content")
-    text = text if isinstance(text, str) else json.dumps(text) if text else ""
+    text = _text_of(message.get("content"))
     result = parsed_result(text) if message.get("role") == "tool" else None
     return TranscriptMessage(
         role=str(message.get("role", "")),
@@ -60,6 +59,14 @@ def to_message(message: Mapping[str, Any]) -> TranscriptMessage:
         error=tool_failed(result),
         finish=str(message.get("finish_reason") or ""),
     )
+
+
+def _text_of(content: Any) -> str:
+    """The text of a message; one that shows images holds it in parts."""
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else json.dumps(content) if content else ""
 
 
 def _call(call: Mapping[str, Any]) -> ToolCall:

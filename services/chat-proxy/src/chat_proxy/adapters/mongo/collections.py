@@ -12,16 +12,32 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 SESSIONS = "chat_sessions"
 MESSAGES = "chat_messages"
+WORDS = "chat_words"
+"""By which a turn is found: a document a turn, so that none grows with its session."""
+
 TURNS = "turns"
 APPROVALS = "approvals"
+SHARES = "shares"
 USAGE = "usage"
 """Written by the relay."""
+CAPS = "usage_caps"
 ARCHIVE = "events"
 
 INDEXES: Mapping[str, Sequence[IndexModel]] = {
     SESSIONS: (
-        IndexModel([("owner_id", ASCENDING), ("state", ASCENDING), ("updated_at", DESCENDING)]),
+        IndexModel(
+            [
+                ("owner_id", ASCENDING),
+                ("state", ASCENDING),
+                ("updated_at", DESCENDING),
+                ("_id", DESCENDING),
+            ]
+        ),
         IndexModel([("owner_id", ASCENDING), ("words", ASCENDING)]),
+        IndexModel(
+            [("owner_id", ASCENDING), ("thread", ASCENDING)],
+            partialFilterExpression={"thread": {"$type": "string"}},
+        ),
         IndexModel(
             [("owner_id", ASCENDING), ("idempotency_key", ASCENDING)],
             unique=True,
@@ -30,6 +46,10 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         OUTBOX_INDEX,
     ),
     MESSAGES: (IndexModel([("session_id", ASCENDING), ("seq", ASCENDING)]),),
+    WORDS: (
+        IndexModel([("owner_id", ASCENDING), ("words", ASCENDING)]),
+        IndexModel([("session_id", ASCENDING)]),
+    ),
     TURNS: (
         # One running turn per session, whoever asks.
         IndexModel(
@@ -54,6 +74,15 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
         IndexModel([("owner_id", ASCENDING), ("choice", ASCENDING), ("state", ASCENDING)]),
         IndexModel([("session_id", ASCENDING)]),
         OUTBOX_INDEX,
+    ),
+    SHARES: (
+        IndexModel([("token_sha256", ASCENDING)], unique=True),
+        IndexModel([("session_id", ASCENDING)]),
+        IndexModel([("purge_at", ASCENDING)], expireAfterSeconds=0),
+    ),
+    USAGE: (
+        IndexModel([("owner_id", ASCENDING), ("day", ASCENDING)]),
+        IndexModel([("turn_id", ASCENDING)]),
     ),
     ARCHIVE: ARCHIVE_INDEXES,
 }

@@ -8,7 +8,7 @@ from common.contracts.events import OutgoingEvent
 from common.contracts.sandbox import Failure
 from common.errors import ErrorCode, NotFoundError, StaleFenceError
 from common.mongo import Database, Document
-from pymongo import ReturnDocument
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat_proxy.adapters.mongo.collections import TURNS, answering, outbox_of, with_event
@@ -32,9 +32,7 @@ class MongoTurns(Turns):
             except DuplicateKeyError:
                 if idempotency_key is None:
                     return None
-                query = {"session_id": turn.session_id, "idempotency_key": idempotency_key}
-                stored = await self._turns.find_one(query)
-                return None if stored is None else to_turn(stored)
+                return await self.with_key(turn.session_id, idempotency_key)
         return turn
 
     async def get(self, owner_id: str, session_id: str, turn_id: str) -> Turn:
@@ -46,10 +44,21 @@ class MongoTurns(Turns):
             raise NotFoundError(message, code=ErrorCode.TURN_NOT_FOUND)
         return to_turn(document)
 
+    async def with_key(self, session_id: str, idempotency_key: str) -> Turn | None:
+        query = {"session_id": session_id, "idempotency_key": idempotency_key}
+        with answering():
+            document = await self._turns.find_one(query)
+        return None if document is None else to_turn(document)
+
     async def active(self, session_id: str) -> Turn | None:
         with answering():
             document = await self._turns.find_one({"session_id": session_id, "active": True})
         return None if document is None else to_turn(document)
+
+    async def of_session(self, session_id: str) -> list[Turn]:
+        with answering():
+            cursor = self._turns.find({"session_id": session_id}).sort("created_at", ASCENDING)
+            return [to_turn(document) async for document in cursor]
 
     async def count_active(self, owner_id: str) -> int:
         with answering():
@@ -123,6 +132,7 @@ def to_document(turn: Turn) -> Document:
         "session_id": turn.session_id,
         "owner_id": turn.owner_id,
         "text": turn.text,
+        "attachments": list(turn.attachments),
         "created_at": turn.created_at,
         "stop_requested": turn.stop_requested,
         "claim": {
@@ -155,6 +165,7 @@ def to_turn(document: Document) -> Turn:
         owner_id=document["owner_id"],
         text=document["text"],
         created_at=document["created_at"],
+        attachments=tuple(document.get("attachments", ())),
         claim=Claim(holder=claim["holder"], fence=claim["fence"], until=claim["until"]),
         state=TurnState(document["state"]),
         skill_digest=document["skill_digest"],

@@ -32,9 +32,9 @@ from starlette.responses import HTMLResponse, Response
 
 from gateway.endpoints.dependencies import Edge, EdgeDep, OwnerDep, ServicesDep
 from gateway.endpoints.event_stream import EventStream
-from gateway.endpoints.sessions import session_source
 from gateway.model.transcript import Transcript
 from gateway.ports import Services
+from gateway.service.sources import session_source
 from gateway.web.live import ChatUpdates, Place, Rendered
 from gateway.web.pages.route import PageRoute, field, form_of, if_there, is_isolated, see
 from gateway.web.rendering import page, partial, skill_url

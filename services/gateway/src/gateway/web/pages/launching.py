@@ -19,9 +19,10 @@ from starlette.responses import Response
 
 from gateway.endpoints.dependencies import EdgeDep, OwnerDep, ServicesDep
 from gateway.endpoints.event_stream import EventStream
-from gateway.endpoints.launches import START, launch_source
+from gateway.endpoints.launches import START
 from gateway.errors import problem
 from gateway.ports import Services
+from gateway.service.sources import launch_source
 from gateway.web.live import LaunchUpdates
 from gateway.web.pages.chat import session_url
 from gateway.web.pages.route import PageRoute, field, form_of, own_path, see

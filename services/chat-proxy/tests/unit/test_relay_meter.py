@@ -4,7 +4,8 @@ import json
 from itertools import pairwise
 
 import pytest
-from chat_proxy.relay.usage import Meter, Tokens
+from chat_proxy.model.usage import Tokens
+from chat_proxy.relay.meter import Flaw, Meter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ def event(body: object) -> bytes:
 DELTA = event({"choices": [{"index": 0, "delta": {"content": "word "}}], "usage": None})
 USAGE = event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 34}})
 DONE = b"data: [DONE]\n\n"
+FINISH = event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
 STREAM = DELTA * 40 + USAGE + DONE
 
 
@@ -71,3 +73,42 @@ class TestWholeAnswer:
         tokens = fed(body, [], is_stream=False).tokens()
 
         assert tokens == Tokens(100, len(body) // 4, is_estimated=True)
+
+
+class TestEnd:
+    @given(st.lists(st.integers(0, len(STREAM)), max_size=30))
+    def test_the_last_word_is_noticed_wherever_the_stream_is_cut(self, cuts: list[int]) -> None:
+        assert fed(STREAM, cuts).is_said
+        assert not fed(STREAM.removesuffix(DONE), []).is_said
+
+    def test_the_last_word_inside_an_answer_is_text(self) -> None:
+        said = event({"choices": [{"delta": {"content": "\n\ndata: [DONE]\n\n"}}]})
+
+        assert not fed(said, []).is_said
+
+    @pytest.mark.parametrize("end", [DONE, FINISH, FINISH + USAGE, USAGE + DONE])
+    def test_an_answer_with_a_reason_or_a_last_word_is_whole(self, end: bytes) -> None:
+        assert fed(DELTA * 3 + end, []).flaw() is None
+
+    @pytest.mark.parametrize("end", [b"", USAGE, b"<html>gone</html>", b'data: {"cho'])
+    def test_any_other_end_is_a_cut(self, end: bytes) -> None:
+        assert fed(DELTA * 3 + end, []).flaw() == (Flaw.CUT, "")
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            ({"message": "upstream exploded", "code": 502}, "upstream exploded"),
+            ("overloaded", "overloaded"),
+            ({"code": 500}, ""),
+        ],
+    )
+    def test_an_error_event_is_told_in_its_words(self, error: object, words: str) -> None:
+        assert fed(DELTA + event({"error": error}) + DONE, []).flaw() == (Flaw.ERROR, words)
+
+    @pytest.mark.parametrize(
+        ("reason", "flaw"), [("length", Flaw.TOO_LONG), ("content_filter", Flaw.FILTERED)]
+    )
+    def test_an_answer_that_was_stopped_is_said(self, reason: str, flaw: Flaw) -> None:
+        end = event({"choices": [{"delta": {}, "finish_reason": reason}]}) + USAGE + DONE
+
+        assert fed(DELTA + end, []).flaw() == (flaw, "")
