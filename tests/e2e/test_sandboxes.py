@@ -80,6 +80,27 @@ class TestOwners:
         assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
 
 
+class TestStop:
+    def test_an_open_session_is_told(self, new_visitor: Callable[[], Visitor]) -> None:
+        user, other = new_visitor(), new_visitor()
+        session = user.post("/api/sessions", launch_id=user.launched(HELLO)["id"])
+        told: list[str] = []
+
+        path = f"/api/sessions/{session['id']}/events"
+        with user.http.stream("GET", path) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("retry:")
+            assert other.http.post("/api/sandbox/stop").status_code == 404
+            user.http.post("/api/sandbox/stop").raise_for_status()
+            for line in lines:
+                told += [line] if line else []
+                if line.startswith("data:"):
+                    break
+
+        assert told == ["event: sandbox", 'data: {"state":"stopped","reason":"owner"}']
+        assert user.get("/api/sandbox")["state"] == "stopped"
+
+
 class TestRestart:
     def test_everything_is_there_after_the_platform_stopped_and_started(
         self, new_visitor: Callable[[], Visitor], platform: Instance

@@ -57,16 +57,16 @@ async def _connection(
     async with aconnect_sse(http, "GET", path, headers=headers, timeout=timeout) as source:
         await check(source.response)
         async for event in source.aiter_sse():
-            # The server's word on when to come back arrives as an event without data.
-            if event.data:
-                yield _entry(event)
+            # The server's word on when to come back has no data, an announcement no number.
+            if event.data and (entry := _entry(event)):
+                yield entry
 
 
-def _entry(event: ServerSentEvent) -> Entry:
+def _entry(event: ServerSentEvent) -> Entry | None:
     data = json.loads(event.data)
     if event.event == "error":
         raise ApiError(int(data.get("status") or 500), data)
-    return Entry(int(event.id or data["seq"]), event.event, data)
+    return Entry(int(data["seq"]), event.event, data) if "seq" in data else None
 
 
 async def check(response: httpx.Response) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from common.contracts.sandbox import SandboxState
 from common.preview import PreviewGuard, open_agent_http
 from common.running import stop_signal
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from gateway.adapters.agents import PreviewAgents
-from gateway.adapters.bus import Bus
+from gateway.adapters.bus import Bus, Heard
 from gateway.adapters.issuer_http import IssuerHttp
 from gateway.adapters.local_issuer import LocalIssuer, read_issuer
 from gateway.adapters.login import OidcLogin
@@ -33,6 +34,7 @@ from gateway.endpoints.guard import Guard
 from gateway.endpoints.limited import Limited
 from gateway.endpoints.observed import Observed
 from gateway.endpoints.session_cookie import Cookies
+from gateway.model.frames import encode_announcement
 from gateway.model.identity import LOCAL_USER
 from gateway.service.admission import Admission
 from gateway.service.identity import Authenticator, Owners
@@ -140,11 +142,18 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
             cookies=Cookies(is_https=settings.is_https),
         )
         nats_url = settings.nats_url.get_secret_value()
-        holding = bus.hold(nats_url, owners.forget, ca_file=settings.nats_ca_file)
+        heard = Heard(owners.forget, partial(_announce_stop, viewers))
+        holding = bus.hold(nats_url, heard, ca_file=settings.nats_ca_file)
         tasks = (holding, viewers.watch())
         background = [asyncio.ensure_future(task) for task in tasks]
         stack.push_async_callback(_cancelled, background)
         yield Wiring(application(create_site(), edge, settings), viewers, background)
+
+
+def _announce_stop(viewers: Viewers, owner_id: str, reason: str) -> None:
+    """Open sessions learn that the sandbox sleeps; the next message wakes it."""
+    facts = {"state": SandboxState.STOPPED, "reason": reason}
+    viewers.announce(owner_id, encode_announcement("sandbox", facts))
 
 
 def create_site() -> FastAPI:

@@ -19,6 +19,7 @@ from common.contracts.sandbox import (
 )
 from common.errors import ErrorCode, NotFoundError, UnavailableError
 from common.testing.bus import FakeJournals, FakeServices
+from gateway.model.frames import encode_announcement
 from gateway.service.viewing import Viewers
 from starlette.types import ASGIApp
 
@@ -26,6 +27,7 @@ AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LAUNCH_ID = "lau_" + "1" * 20
 SESSION_ID = "ses_" + "2" * 20
 SUBJECT = session_journal(SESSION_ID)
+LOCAL_OWNER = "own_" + "l" * 20
 
 
 def text(seq: int, *, seq_from: int | None = None) -> Text:
@@ -104,6 +106,29 @@ def attached(written: list[Text]) -> Any:
         return Attached(entries=entries, last_seq=entries[-1].seq if entries else request.after)
 
     return attach
+
+
+class TestAnnounced:
+    async def test_open_sessions_of_the_owner_are_told_and_keep_their_place(
+        self, app: ASGIApp, services: FakeServices, journals: FakeJournals, viewers: Viewers
+    ) -> None:
+        services.answer(ATTACH, attached([text(1)]))
+        client = Client(app, f"/api/sessions/{SESSION_ID}/events")
+        await client.read(until=1)
+
+        viewers.announce("own_" + "x" * 20, encode_announcement("sandbox", {"state": "gone"}))
+        viewers.announce(LOCAL_OWNER, encode_announcement("sandbox", {"state": "stopped"}))
+        await asyncio.sleep(0.01)
+        await journals.publish(SUBJECT, text(2).model_dump_json().encode())
+        found = await client.read(until=2)
+        await client.go()
+
+        assert [(event.get("id"), event["event"]) for event in found] == [
+            ("1", "text"),
+            (None, "sandbox"),
+            ("2", "text"),
+        ]
+        assert found[1]["data"] == {"state": "stopped"}
 
 
 class TestSession:

@@ -88,7 +88,7 @@ async def watched(
     told: Told, groups: list[list[int]], *, total: int, after: int, early: int
 ) -> list[tuple[int, int]]:
     """What a viewer shows when the first `early` groups come before history is told."""
-    viewer = Viewer(Source(SUBJECT, told), after=after, limit_bytes=10**6)
+    viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=after, limit_bytes=10**6)
     for group in groups[:early]:
         await viewer.on_lines([line(number) for number in group])
     await viewer.begin()
@@ -122,7 +122,7 @@ class TestOrder:
 
     async def test_what_comes_live_while_history_is_asked_for_is_not_doubled(self) -> None:
         told = Told(written=5, fold=5)
-        viewer = Viewer(Source(SUBJECT, told), after=0, limit_bytes=10**6)
+        viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
         told.before_answer = lambda: viewer.on_lines([line(4), line(5), line(6)])
         await viewer.begin()
         told.before_answer = None
@@ -131,7 +131,7 @@ class TestOrder:
 
     async def test_a_gap_is_filled_from_history(self) -> None:
         told = Told(written=1)
-        viewer = Viewer(Source(SUBJECT, told), after=0, limit_bytes=10**6)
+        viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
         await viewer.begin()
         told.written, told.fold = 4, 3
         await viewer.on_lines([line(5)])
@@ -141,7 +141,7 @@ class TestOrder:
 
     async def test_an_interruption_of_the_bus_sends_back_to_history(self) -> None:
         told = Told(written=1)
-        viewer = Viewer(Source(SUBJECT, told), after=0, limit_bytes=10**6)
+        viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
         await viewer.begin()
         told.written = 3
 
@@ -151,7 +151,7 @@ class TestOrder:
 
     async def test_a_service_that_restarts_is_waited_for(self) -> None:
         told = Told(written=1)
-        viewer = Viewer(Source(SUBJECT, told), after=0, limit_bytes=10**6)
+        viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
         await viewer.begin()
         told.written = 2
         told.failures = [UnavailableError("restarting")]
@@ -163,7 +163,7 @@ class TestOrder:
 
 class TestEnd:
     async def test_a_launch_ends_with_its_last_entry(self) -> None:
-        source = Source(SUBJECT, Told(written=2), last_type=b"launch.ended")
+        source = Source(SUBJECT, Told(written=2), last_type=b"launch.ended", owner_id="own_x")
         viewer = Viewer(source, after=0, limit_bytes=10**6)
         await viewer.begin()
         await viewer.on_lines([line(3, "launch.ended")])
@@ -172,14 +172,18 @@ class TestEnd:
         assert viewer.error is None
 
     async def test_a_launch_that_has_ended_is_told_and_over(self) -> None:
-        source = Source(SUBJECT, Told(written=2, page=1, is_over=True), last_type=b"x")
+        source = Source(
+            SUBJECT, Told(written=2, page=1, is_over=True), last_type=b"x", owner_id="own_x"
+        )
         viewer = Viewer(source, after=0, limit_bytes=10**6)
         await viewer.begin()
 
         assert await seen(viewer, until=99) == [(1, 1), (2, 2)]
 
     async def test_who_reads_too_slowly_is_sent_back_by_number(self) -> None:
-        viewer = Viewer(Source(SUBJECT, Told(written=0)), after=0, limit_bytes=1000)
+        viewer = Viewer(
+            Source(SUBJECT, Told(written=0), owner_id="own_x"), after=0, limit_bytes=1000
+        )
         await viewer.begin()
 
         for number in range(1, 200):
@@ -191,7 +195,7 @@ class TestEnd:
 
     async def test_a_session_that_is_deleted_meanwhile_ends_the_view(self) -> None:
         told = Told(written=1)
-        viewer = Viewer(Source(SUBJECT, told), after=0, limit_bytes=10**6)
+        viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
         await viewer.begin()
         told.failures = [NotFoundError("gone", code=ErrorCode.SESSION_NOT_FOUND)]
 
@@ -202,7 +206,9 @@ class TestEnd:
         assert viewer.error.code is ErrorCode.SESSION_NOT_FOUND
 
     async def test_quiet_is_told_so_that_connections_stay_open(self) -> None:
-        viewer = Viewer(Source(SUBJECT, Told(written=0)), after=0, limit_bytes=1000)
+        viewer = Viewer(
+            Source(SUBJECT, Told(written=0), owner_id="own_x"), after=0, limit_bytes=1000
+        )
         await viewer.begin()
         batches = viewer.batches(quiet=2)
         waiting = asyncio.ensure_future(anext(batches))
@@ -213,7 +219,9 @@ class TestEnd:
         assert await waiting == []
 
     async def test_a_client_that_takes_nothing_is_given_up(self) -> None:
-        viewer = Viewer(Source(SUBJECT, Told(written=0)), after=0, limit_bytes=1000)
+        viewer = Viewer(
+            Source(SUBJECT, Told(written=0), owner_id="own_x"), after=0, limit_bytes=1000
+        )
         given_up: list[bool] = []
         viewer.on_stuck = lambda: given_up.append(True)
         viewer.is_sending = True
@@ -230,14 +238,14 @@ class TestViewers:
         told = Told(written=1, failures=[NotFoundError("no such session")])
 
         with pytest.raises(NotFoundError):
-            await viewers.open(Source(SUBJECT, told), after=0)
+            await viewers.open(Source(SUBJECT, told, owner_id="own_x"), after=0)
 
         assert journals.count() == 0
         assert len(viewers) == 0
 
     async def test_draining_ends_all_and_takes_no_new_one(self, journals: FakeJournals) -> None:
         viewers = Viewers(journals, limit_bytes=1000)
-        source = Source(SUBJECT, Told(written=1))
+        source = Source(SUBJECT, Told(written=1), owner_id="own_x")
         viewer = await viewers.open(source, after=0)
 
         viewers.drain()
@@ -249,7 +257,7 @@ class TestViewers:
 
     async def test_closing_twice_is_closing(self, journals: FakeJournals) -> None:
         viewers = Viewers(journals, limit_bytes=1000)
-        viewer = await viewers.open(Source(SUBJECT, Told(written=1)), after=0)
+        viewer = await viewers.open(Source(SUBJECT, Told(written=1), owner_id="own_x"), after=0)
 
         await viewers.close(viewer)
         await viewers.close(viewer)

@@ -94,6 +94,7 @@ LISTENERS: dict[Event[Any], tuple[str, ...]] = {
     events.SECRET_PUT: ("relay",),
     events.SECRET_DELETED: ("relay",),
     events.OWNER_ERASED: ("gateway",),
+    events.SANDBOX_STOPPED: ("gateway",),
 }
 """Who hears an event live, in every process."""
 

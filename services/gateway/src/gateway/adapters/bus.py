@@ -11,7 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from common.contracts.base import ReplyT, RequestT, Rpc
-from common.contracts.events import OWNER_ERASED, OwnerErased
+from common.contracts.events import (
+    OWNER_ERASED,
+    SANDBOX_STOPPED,
+    OwnerErased,
+    SandboxChanged,
+)
 from common.errors import UnavailableError
 from common.messaging import connection as bus
 from common.messaging.events import hear
@@ -30,26 +35,35 @@ class _Connected:
     ping: Callable[[], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What other services tell everybody: that an owner is erased; that an owner's sandbox was
+    stopped, and why.
+    """
+
+    erased: Callable[[str], None]
+    stopped: Callable[[str, str], None]
+
+
 class Bus:
     """`Services`, `Journals` and `Bodies` on one connection."""
 
     def __init__(self) -> None:
         self._connected: _Connected | None = None
 
-    async def hold(
-        self, url: str, on_erased: Callable[[str], None], *, ca_file: Path | None = None
-    ) -> None:
-        """Connect, waiting for a server that is not up yet, and stay so until cancelled.
-
-        `on_erased` is told the id of every owner that is erased meanwhile.
-        """
+    async def hold(self, url: str, heard: Heard, *, ca_file: Path | None = None) -> None:
+        """Connect, waiting for a server that is not up yet, and stay so until cancelled."""
         connection = await bus.connect(url, "gateway", ca_file=ca_file)
         jetstream = connection.jetstream()
 
-        async def on_event(data: OwnerErased) -> None:
-            on_erased(data.owner_id)
+        async def on_erased(data: OwnerErased) -> None:
+            heard.erased(data.owner_id)
 
-        await hear(connection, OWNER_ERASED, on_event)
+        async def on_stopped(data: SandboxChanged) -> None:
+            heard.stopped(data.owner_id, data.reason)
+
+        await hear(connection, OWNER_ERASED, on_erased)
+        await hear(connection, SANDBOX_STOPPED, on_stopped)
         self._connected = _Connected(
             rpc=RpcClient(connection),
             journal=Journal(connection, jetstream),

@@ -65,8 +65,10 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         await self._send(send, b"retry: %d\n\n" % _RETRY_MS)
         async for frames in self._viewer.batches(quiet=self._quiet_ticks):
-            if body := self._encode(frames) if frames else _QUIET:
-                await self._send(send, body)
+            announced = self._viewer.take_announced()
+            body = self._encode(frames) if frames else b"" if announced else _QUIET
+            if announced or body:
+                await self._send(send, body + announced)
             if self._rest_s is not None:
                 await asyncio.sleep(self._rest_s())
         if self._viewer.error is not None:

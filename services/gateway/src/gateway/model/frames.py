@@ -60,6 +60,12 @@ def encode(frames: Iterable[Frame]) -> bytes:
     )
 
 
+def encode_announcement(name: str, facts: dict[str, Any]) -> bytes:
+    """An event beside the journal; without an id, so it moves no client's place."""
+    data = json.dumps(facts, separators=(",", ":")).encode()
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
+
+
 def encode_error(problem: dict[str, Any]) -> bytes:
     """The last event of a stream that ends early; without an id, so a client resumes by the last
     number it has.

@@ -19,7 +19,7 @@ def launch_source(services: Services, owner_id: str, launch_id: str) -> Source:
         message = "no such launch"
         raise NotFoundError(message, code=ErrorCode.LAUNCH_NOT_FOUND)
     history = partial(_launch_history, services, owner_id, launch_id)
-    return Source(launch_journal(launch_id), history, last_type=b"launch.ended")
+    return Source(launch_journal(launch_id), history, last_type=b"launch.ended", owner_id=owner_id)
 
 
 def session_source(services: Services, owner_id: str, session_id: str) -> Source:
@@ -28,7 +28,7 @@ def session_source(services: Services, owner_id: str, session_id: str) -> Source
         message = "no such session"
         raise NotFoundError(message, code=ErrorCode.SESSION_NOT_FOUND)
     history = partial(_session_history, services, owner_id, session_id)
-    return Source(session_journal(session_id), history)
+    return Source(session_journal(session_id), history, owner_id=owner_id)
 
 
 async def _launch_history(services: Services, owner_id: str, launch_id: str, after: int) -> Page:

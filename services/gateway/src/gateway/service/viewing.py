@@ -9,7 +9,7 @@ back to history from the last number it has.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from common.errors import AppError, ErrorCode, RateLimitedError, UnavailableError
@@ -41,7 +41,7 @@ class Source:
     subject: str
     history: Callable[[int], Awaitable[Page]]
     last_type: bytes | None = None
-    owner_id: str = ""
+    owner_id: str = field(kw_only=True)
 
 
 class Viewer:
@@ -66,6 +66,19 @@ class Viewer:
         self._quiet_ticks = 0
         self._sending_ticks = 0
         self._first: Page | None = None
+        self._announced = b""
+
+    def announce(self, event: bytes) -> None:
+        """Something beside the journal, told at once to whoever watches an open session: it has
+        no number and is not repeated. A journal that ends is watched for itself.
+        """
+        if self._source.last_type is None and not self._is_closed:
+            self._announced += event
+            self._news.set()
+
+    def take_announced(self) -> bytes:
+        announced, self._announced = self._announced, b""
+        return announced
 
     async def on_lines(self, lines: list[bytes]) -> None:
         """Take what is live; never waits, so one viewer does not hold up another."""
@@ -85,7 +98,9 @@ class Viewer:
         self._first = await self._source.history(self._order.sent)
 
     async def batches(self, *, quiet: int) -> AsyncIterator[list[Frame]]:
-        """Frames as they come; an empty batch when nothing came for `quiet` ticks."""
+        """Frames as they come; an empty batch when nothing came for `quiet` ticks, or when
+        something is announced.
+        """
         async for frames in self._catch_up(self._first):
             yield frames
         while not self._is_closed:
@@ -98,7 +113,8 @@ class Viewer:
             if refused or self._is_behind:
                 async for frames in self._repair(refused):
                     yield frames
-            if self._quiet_ticks >= quiet and not self._is_closed:
+            is_quiet = self._quiet_ticks >= quiet
+            if (is_quiet or self._announced) and not self._is_closed:
                 self._quiet_ticks = 0
                 yield []
 
@@ -241,6 +257,12 @@ class Viewers:
         if self._of_owner.total() >= self._most:
             message = "too many event streams are open here: come back in a moment"
             raise UnavailableError(message)
+
+    def announce(self, owner_id: str, event: bytes) -> None:
+        """Tell an owner's open sessions; bounded by how rarely things are announced."""
+        for viewer in self._open:
+            if viewer.owner_id == owner_id:
+                viewer.announce(event)
 
     def drain(self) -> None:
         """Take no new viewer and end all; each client comes back by number, elsewhere or later."""
