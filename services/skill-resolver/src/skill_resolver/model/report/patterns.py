@@ -16,7 +16,7 @@ HOME = (
 )
 PRIVATE = (
     rf"{HOME}[/\\\"'+,\s`]{{1,8}}"
-    r"(?:\.ssh[/\\\"'+,\s]{1,6}(?:id_\w+(?!\w*\.pub)|\*)|\.netrc\b|\.gnupg\b|\.git-credentials\b"
+    r"(?:\.ssh[/\\\"'+,\s]{1,6}(?:id_[\w*]+(?!\w*\.pub)|\*)|\.netrc\b|\.gnupg\b|\.git-credentials\b"
     r"|\.hermes[/\\]\.env\b|\.config[/\\]gh[/\\]hosts|\.claude[/\\]\.credentials|\.codex[/\\]auth)"
     r"|/etc/shadow\b"
 )
@@ -29,7 +29,7 @@ SENDING = (
     r"(?:\bcurl\b.*(?:\s-[dFT]\b|--data|--upload-file|--form|@)|\bwget\b.*--post"
     r"|\bnc\b|\bncat\b|\b(?:dig|nslookup)\b.*\$"
     r"|requests\.(?:post|put)|httpx\.(?:post|put)|urlopen\(|sendall\(|axios\.(?:post|put)"
-    r"|fetch\(.*method.{1,4}P(?:OS|U)T|\.sendmail\(|\.storbinary\(|\bsftp\.put\()"
+    r"|fetch\(.*method.{1,4}P(?:OS|U)T|\bhttps?\.(?:request|post)\(|\.sendmail\(|\.storbinary\(|\bsftp\.put\()"
 )
 KEYS = r"(?:OPENAI|ANTHROPIC|OPENROUTER|AWS_SECRET|GITHUB|GH|HF|STRIPE|SLACK)\w*(?:KEY|TOKEN|SECRET)\w*"
 

@@ -22,9 +22,9 @@ _SECRET_READS = {
 }
 _SENDERS = (
     *("curl", "wget", "nc ", "post(", "put(", "urlopen", "sendall", "fetch(", "dig ", "nslookup"),
-    *(".sendmail(", ".storbinary(", "sftp.put("),
+    *("https.request(", "http.request(", ".sendmail(", ".storbinary(", "sftp.put("),
 )
-_DOWNLOADS = ("curl", "wget", "iwr", "invoke-webrequest")
+_DOWNLOADS = ("curl", "wget", "iwr", "invoke-webrequest", "urlretrieve(")
 _FETCHES = ("urlopen(", "requests.get(", "httpx.get(", "fetch(")
 _SHELLS = ("spawn(", "popen(", "exec(")
 _CONNECTS = re.compile(r"\.connect\(|createConnection\(|net\.Socket\(|TCPSocket|fsockopen\(")
@@ -35,14 +35,14 @@ _DECODES = ("base64", "xxd", "openssl")
 NEEDLES = (*_SHELLS, *_SENDERS, *_DOWNLOADS, *_FETCHES, *_DECODES)
 _ELSEWHERE = re.compile(r"(?:googleapis|google|github|azure|microsoft|amazonaws)\.com")
 _SAVED = re.compile(
-    r"\b(?:curl|wget|iwr|invoke-webrequest)\b.*?"
+    r"\burlretrieve\(.*,\s*[\"'](?P<saved>[^\"']+)|\b(?:curl|wget|iwr|invoke-webrequest)\b.*?"
     r"(?:\s-\w*[oO]|\s--output(?:-document)?|\s-OutFile|(?<![\d&>])>)"
     r"[\s=]*[\"']?(?P<file>[^\s\"'`|;&<>]+)",
     re.IGNORECASE,
 )
 _CHECKED = re.compile(r"sha(?:256|512)sum|shasum|gpg\s+--verify|minisign|cosign", re.IGNORECASE)
 _RUNS = (
-    r"(?:\b(?:ba|z|da)?sh|\bpython[0-9.]*|\bnode|\bperl|\bruby|\bsource|\bexec|\bsudo"
+    r"(?:\b(?:ba|z|da)?sh|\bpython[0-9.]*|\bnode|\bperl|\bruby|\bsource|\bexec|\bsudo|\bnohup|\bsetsid"
     r"|(?:^|[\s;&])\.)\s+(?:-\w+\s+)*[\"']?(?:[\w.~${{}}/-]*/)?{name}(?![\w.-])"
     r"|(?:^|[;&|(`]|\bthen|\bdo)\s*(?:[\w.~${{}}-]*/)+{name}(?=[\s;&\"'`)]|$)"
 )
@@ -111,7 +111,7 @@ def _saved_and_run(text: Text) -> Iterator[Finding]:
 def _saved_as(line: str) -> str:
     """The name of the file that a download leaves; "" when it leaves none."""
     saved = _SAVED.search(line)
-    path = saved["file"] if saved else ""
+    path = (saved["file"] or saved["saved"]) if saved else ""
     if path.startswith("http") or (not path and re.search(r"\bwget\s", line)):
         address = _ADDRESS.search(line)
         path = address[1] if address else ""

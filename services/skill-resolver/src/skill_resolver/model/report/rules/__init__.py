@@ -3,7 +3,7 @@
 from skill_resolver.model.report.rules import agent, code, downloads, machine, secrets
 from skill_resolver.model.report.rules.rule import Rule
 
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Raised when a rule changes: reports made by another version are made again."""
 
 RULES: tuple[Rule, ...] = (

@@ -55,7 +55,7 @@ RULES = (
         "secrecy",
         DANGER,
         "the~user the~human",
-        r"\b(?:do not|don'?t|never|without)\s+(?:tell|telling|inform|informing|notify|notifying|alert|alerting|warn|warning)\s+(?:the\s+)?(?:user|human)(?:\s*(?:[.;!,)]|$)|\s+(?:about|of)\s+(?:this|it|these|them|any of this)\b)",
+        r"\b(?:do not|don'?t|never|without)\s+(?:tell|telling|inform|informing|notify|notifying|alert|alerting|warn|warning)\s+(?:the\s+)?(?:user|human)(?:\s*(?:[.;!,)]|$)|\s+(?:about|of)\s+(?:this|it|these|them|any of this)\b|\s+that\b.{0,60}\b(?:upload|sent|sending|copied|collect|record|install|delet|transmit))",
     ),
     rule(
         "secrecy",
@@ -86,6 +86,12 @@ RULES = (
         DANGER,
         "apply disabled suspended lifted hesitation",
         r"\b(?:safety|security|content)\s+(?:rules|guidelines|checks|policies|policy|filters?)\s+(?:do not|don'?t|no longer|never)\s+apply\b|\ball\s+safety\s+\w+\s+(?:are|is)\s+(?:now\s+)?(?:disabled|suspended|lifted|off)\b|\b(?:execute|carry out|run)\s+(?:every|all|any)\s+commands?\s+without\s+(?:hesitation|question|asking|confirmation)",
+    ),
+    rule(
+        "agent-config",
+        DANGER,
+        "your~own~conf your~own~settings your~own~instructions your~own~prompt ~/.hermes",
+        r"\b(?:update|change|edit|modify|rewrite|replace)\s+your\s+own\s+(?:system\s+)?(?:config|settings|instructions|prompt)|\b(?:write|put|add|append|save|set)\b.{0,80}\b(?:in|into|to)\s+[`\"']?~/\.hermes/(?:config|\.env|SOUL|memor|hooks)",
     ),
     rule(
         "agent-config",

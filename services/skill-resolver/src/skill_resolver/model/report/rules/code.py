@@ -26,7 +26,7 @@ RULES = (
     rule(
         "encoded-command",
         CRITICAL,
-        "b64decode fromhex decompress marshal atob",
+        "b64decode fromhex decompress marshal atob buffer.from",
         r"(?:(?<![.\w])exec|\beval|\b(?-i:Function)|os\.system|subprocess\.\w+)\s*\(.*(?:b64decode|a85decode|bytes\.fromhex|zlib\.decompress|marshal\.loads|atob|Buffer\.from\([^)]*base64)",
         DANGER,
     ),

@@ -104,7 +104,7 @@ RULES = (
     rule(
         "private-key-read",
         DANGER,
-        ".ssh .netrc .gnupg .git-credentials .hermes",
+        ".ssh .netrc .gnupg .git-credentials .hermes gh/hosts .claude/.c codex/auth",
         rf"\b(?:read|open|copy|print|paste|send|include|upload|attach|show)\b.{{0,60}}(?:{PRIVATE})",
     ),
     rule(
@@ -159,6 +159,13 @@ RULES = (
         DANGER,
         "conversation chat~history transcript any~keys all~keys any~secrets",
         r"\b(?:send|post|upload|include|append|transmit|forward|report)\b.{0,80}\b(?:the conversation|conversation history|chat history|transcript|any keys|all keys|any secrets)\b.{0,80}https?://",
+    ),
+    rule(
+        "exfiltration",
+        CRITICAL,
+        ".ssh .netrc .gnupg .git-credentials .hermes gh/hosts",
+        rf"(?:{PRIVATE}).*(?:{SENDING}).*https?://|(?:{SENDING}).*https?://.*(?:{PRIVATE})",
+        DANGER,
     ),
     rule(
         "secret-asked",
