@@ -24,7 +24,7 @@ _SENDERS = (
     *("curl", "wget", "nc ", "post(", "put(", "urlopen", "sendall", "fetch(", "dig ", "nslookup"),
     *("https.request(", "http.request(", ".sendmail(", ".storbinary(", "sftp.put("),
 )
-_DOWNLOADS = ("curl", "wget", "iwr", "invoke-webrequest", "urlretrieve(")
+_DOWNLOADS = ("curl", "wget", "iwr", "invoke-webrequest", "urlretrieve(", ".write(")
 _FETCHES = ("urlopen(", "requests.get(", "httpx.get(", "fetch(")
 _SHELLS = ("spawn(", "popen(", "exec(")
 _CONNECTS = re.compile(r"\.connect\(|createConnection\(|net\.Socket\(|TCPSocket|fsockopen\(")
@@ -35,7 +35,9 @@ _DECODES = ("base64", "xxd", "openssl")
 NEEDLES = (*_SHELLS, *_SENDERS, *_DOWNLOADS, *_FETCHES, *_DECODES)
 _ELSEWHERE = re.compile(r"(?:googleapis|google|github|azure|microsoft|amazonaws)\.com")
 _SAVED = re.compile(
-    r"\burlretrieve\(.*,\s*[\"'](?P<saved>[^\"']+)|\b(?:curl|wget|iwr|invoke-webrequest)\b.*?"
+    r"\burlretrieve\(.*,\s*[\"'](?P<saved>[^\"']+)"
+    r"|\bopen\(\s*[\"'](?P<written>[^\"']+)[\"'],\s*[\"']wb?[\"']\)\.write\(.*(?:requests|httpx|urlopen)"
+    r"|\b(?:curl|wget|iwr|invoke-webrequest)\b.*?"
     r"(?:\s-\w*[oO]|\s--output(?:-document)?|\s-OutFile|(?<![\d&>])>)"
     r"[\s=]*[\"']?(?P<file>[^\s\"'`|;&<>]+)",
     re.IGNORECASE,
@@ -111,7 +113,8 @@ def _saved_and_run(text: Text) -> Iterator[Finding]:
 def _saved_as(line: str) -> str:
     """The name of the file that a download leaves; "" when it leaves none."""
     saved = _SAVED.search(line)
-    path = (saved["file"] or saved["saved"]) if saved else ""
+    names = (saved["file"], saved["saved"], saved["written"]) if saved else ()
+    path = next(filter(None, names), "")
     if path.startswith("http") or (not path and re.search(r"\bwget\s", line)):
         address = _ADDRESS.search(line)
         path = address[1] if address else ""

@@ -96,6 +96,12 @@ RULES = (
     rule(
         "agent-config",
         DANGER,
+        "~hook",
+        r"\b(?:add|write|put|insert|install)\b.{0,60}\bhooks?\b.{0,60}~/\.(?:claude|codex|cursor|gemini|hermes)/(?:settings|config|hooks)",
+    ),
+    rule(
+        "agent-config",
+        DANGER,
         ".hermes/skills .hermes/plugins",
         r"(?:>>?|\btee\b|\bcp\b.*|\bmv\b.*|\bln\b.*|\brsync\b.*|git\s+clone\b.*)\s*[\"']?(?:~|\$\{?HOME\}?|/home/[\w.-]+|/root)/\.hermes/(?:skills|plugins)",
         WARNING,
@@ -124,6 +130,12 @@ RULES = (
         DANGER,
         "approvals",
         r"\b(?:hermes|claude|codex|openclaw)\s+config\s+set\s+\S*approvals?\S*\s+(?:off|never|none|false)\b",
+    ),
+    rule(
+        "approval-off",
+        DANGER,
+        "approvals",
+        r"\b(?:set|change|switch|turn)\b.{0,20}\bapprovals?(?:\.mode)?\b[`\"']?\s+(?:to|=)\s*[`\"']?(?:off|never|none|false)\b",
     ),
     rule(
         "approval-off",

@@ -129,6 +129,12 @@ RULES = (
         r"\b(?:fetch|download|load|retrieve)\b.{0,60}https://\S+.{0,80}\b(?:follow|execute|obey|carry out)\b.{0,30}\b(?:instructions?|steps|rules|commands)\b",
     ),
     rule(
+        "download-run",
+        DANGER,
+        "git~clone",
+        r"\bgit\s+clone\b[^|]*https?://(?!(?:\S+@)?(?:www\.)?(?:github|gitlab|codeberg|bitbucket|huggingface|salsa\.debian|git\.sr)\.)[^|]*(?:&&|;)[^|]*(?:/\S+\.(?:sh|py|js)\b|\bmake\s+install\b)",
+    ),
+    rule(
         "paste-site",
         DANGER,
         "glot.io pastebin.com rentry. hastebin paste.ee ghostbin termbin 0x0.st dpaste",

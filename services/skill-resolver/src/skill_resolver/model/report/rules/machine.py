@@ -30,8 +30,8 @@ RULES = (
     rule(
         "covers-tracks",
         DANGER,
-        "history~-c histfile _history .hermes/logs",
-        r"\bhistory\s+-c\b|\bunset\s+HISTFILE\b|\bHISTFILE=/dev/null|\brm\s+(?:-\w+\s+)*\S*(?:\.(?:bash|zsh)_history|\.hermes/logs)",
+        "history~-c histfile _history .hermes/logs shell~history command~history bash~history",
+        r"\b(?:delete|clear|erase|wipe)\b.{0,30}\b(?:shell|command|bash|terminal)\s+history\b|\bhistory\s+-c\b|\bunset\s+HISTFILE\b|\bHISTFILE=/dev/null|\brm\s+(?:-\w+\s+)*\S*(?:\.(?:bash|zsh)_history|\.hermes/logs)",
         WARNING,
     ),
     rule(

@@ -111,7 +111,7 @@ RULES = (
         "exfiltration",
         DANGER,
         "environment~variables .env credentials private~key ssh~key browser~cookies passwords shell~history",
-        r"\b(?:send|post|upload|transmit|forward|report|submit|include|collect|gather|read)\b\s+(?:[\w'`/~-]+\s+){0,6}?`?(?:(?:all |the )?environment variables|(?:\S*/)?\.env\b|\S*\.aws[/\\]credentials|credentials? files?|private keys?|ssh keys?|browser cookies|(?:saved )?passwords|shell history)\b.{0,160}\b(?:send|sent|post|upload|include|transmit|forward|request)\b.{0,80}https?://|\b(?:send|post|upload|transmit|forward)\b\s+(?:[\w'`/~-]+\s+){0,4}?`?(?:(?:all |the )?environment variables|(?:\S*/)?\.env\b|\S*\.aws[/\\]credentials|private keys?|ssh keys?|browser cookies|(?:saved )?passwords|shell history)\b.{0,100}\b(?:to|at)\b",
+        r"\b(?:send|post|upload|transmit|forward|report|submit|include|collect|gather|read)\b\s+(?:[\w'`/~-]+\s+){0,6}?`?(?:(?:all |the )?environment variables|(?:\S*/)?\.env\b|\S*\.aws[/\\]credentials|credentials? files?|private keys?|ssh keys?|browser cookies|(?:saved )?passwords|shell history)\b.{0,160}\b(?:send|sent|post|upload|include|transmit|forward|request|put|embed|append)\b.{0,80}https?://|\b(?:send|post|upload|transmit|forward)\b\s+(?:[\w'`/~-]+\s+){0,4}?`?(?:(?:all |the )?environment variables|(?:\S*/)?\.env\b|\S*\.aws[/\\]credentials|private keys?|ssh keys?|browser cookies|(?:saved )?passwords|shell history)\b.{0,100}\b(?:to|at)\b",
     ),
     rule(
         "exfiltration",
