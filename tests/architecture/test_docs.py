@@ -1,6 +1,7 @@
 """What is derived from the code is what is committed."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -26,3 +27,23 @@ class TestGenerated:
     @pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
     def test_a_derived_file_says_what_the_code_says(self, path: Path) -> None:
         assert path.read_text() == GENERATED[path], "run `make docs`"
+
+
+class TestPromises:
+    def test_every_check_of_a_promise_is_there(self) -> None:
+        """Tests that moved would leave a promise without its proof."""
+        checks = {
+            check
+            for promise in sys.modules["promises"].PROMISES
+            for check in promise.checks
+            if not check.startswith("make ")
+        }
+        missing = []
+        for check in checks:
+            name, _, group = check.partition("::")
+            file = ROOT / name
+            if not file.is_file() or (group and f"class {group}:" not in file.read_text()):
+                missing.append(check)
+
+        assert len(checks) > 20
+        assert missing == []

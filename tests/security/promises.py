@@ -121,7 +121,6 @@ PROMISES = (
         " names that would change the agent are refused; a skill's key is not the provider's.",
         (
             f"{MANAGER}/unit/test_config.py::TestChoose",
-            f"{MANAGER}/unit/test_config.py::TestRefusedNames",
             f"{COMMON}/unit/test_variables.py",
         ),
     ),
