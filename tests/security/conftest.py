@@ -45,7 +45,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory, marked_skill: Path) -> It
     folder = tmp_path_factory.mktemp("platform")
     settings = {
         "SKILL_RESOLVER_LOCAL_ROOTS": roots,
-        "GATEWAY_REQUESTS_PER_MINUTE": "2400",
         "GATEWAY_ADDRESS_REQUESTS_PER_MINUTE": "60000",
         "LOCAL_DAYTONA_ROOTS_DIR": str(ROOT / ".local/daytona/roots"),
     }

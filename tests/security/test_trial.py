@@ -1,7 +1,6 @@
 """A whole trial with marked secrets, and then a search of everything that was kept or said."""
 
 import json
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -180,14 +179,13 @@ class TestSandbox:
             "relay",
         )
         ports = " ".join(str(stores.port(name)) for name in names)
-        proxy = "-x http://127.0.0.1:3128 --noproxy ''"
         probe = (
-            f"for p in {ports}; do"
-            " (echo > /dev/tcp/127.0.0.1/$p) 2>/dev/null && echo reached $p;"
-            f" curl -s -m 3 -o /dev/null -w '%{{http_code}} ' {proxy} http://127.0.0.1:$p/; done"
+            f"for p in {ports}; do (echo > /dev/tcp/127.0.0.1/$p) 2>/dev/null && echo reached $p;"
+            " curl -s -m 3 -o /dev/null -w %{http_code}_ -x http://127.0.0.1:3128 --noproxy none"
+            " http://127.0.0.1:$p/; done"
         )
 
-        entries = trial.say(tool(f"bash -c {shlex.quote(probe)}"))
+        entries = trial.say(tool(probe))
 
         [result] = [entry["result"] for entry in entries if entry["type"] == "tool.completed"]
         assert "reached" not in result

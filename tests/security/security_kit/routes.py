@@ -10,8 +10,10 @@ Document = Mapping[str, Any]
 OBJECTS = ("launch_id", "session_id", "turn_id", "approval_id", "token_id")
 """What belongs to somebody, by the name of its id in paths and bodies."""
 
-PUBLIC = ("owner", "repo", "digest", "path", "name")
-"""Other words in paths: of skills, which belong to nobody, of files, and of one's own keys."""
+PUBLIC = ("owner", "repo", "digest", "path", "name", "token")
+"""Other words in paths: of skills, which belong to nobody, of files, of one's own keys, and the
+token of a shared link, which is what opens it.
+"""
 
 METHODS = ("get", "post", "put", "patch", "delete")
 

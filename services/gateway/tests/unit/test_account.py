@@ -93,7 +93,10 @@ class TestToken:
             for path in ("/api/me", "/api/sandbox", "/api/sessions", "/api/settings", "/dashboard")
         ]
 
+        models = await client.get("/v1/models", headers=BEARER)
+
         assert {answer.status_code for answer in answers} == {403}
+        assert models.status_code == 200
 
     async def test_its_value_is_shown_once(
         self, client: httpx.AsyncClient, services: FakeServices

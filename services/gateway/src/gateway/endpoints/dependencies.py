@@ -78,6 +78,11 @@ async def current_owner(caller: CallerDep) -> str:
     return caller.owner_id
 
 
+async def current_client(caller: CallerDep) -> str:
+    """The owner of whoever asks: of `/v1`, which every API token opens."""
+    return caller.owner_id
+
+
 async def current_person(caller: CallerDep) -> str:
     """The owner, where a person asks: an API token changes no keys and no tokens."""
     if caller.scope is not Scope.ALL:
@@ -109,6 +114,7 @@ async def place(
 
 
 OwnerDep = Annotated[str, Depends(current_owner)]
+ClientDep = Annotated[str, Depends(current_client)]
 PersonDep = Annotated[str, Depends(current_person)]
 BodiesDep = Annotated[Bodies, Depends(bodies_of)]
 ServicesDep = Annotated[Services, Depends(services_of)]

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Path, Request, Response
 from starlette.responses import JSONResponse
 
 from gateway.endpoints.completion import Completion
-from gateway.endpoints.dependencies import EdgeDep, OwnerDep, ServicesDep
+from gateway.endpoints.dependencies import ClientDep, EdgeDep, ServicesDep
 from gateway.endpoints.skills import FETCH
 from gateway.model import openai
 from gateway.model.completion import CompletionRequest, read
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
 
 
 @router.get("/models", response_class=JSONResponse)
-async def models(edge: EdgeDep, services: ServicesDep, owner_id: OwnerDep) -> Response:
+async def models(edge: EdgeDep, services: ServicesDep, owner_id: ClientDep) -> Response:
     """The skills you have used, and the platform's examples; any other is a model, too."""
     owner = OwnerRequest(owner_id=owner_id)
     sandbox, trials = await asyncio.gather(
@@ -48,7 +48,7 @@ async def models(edge: EdgeDep, services: ServicesDep, owner_id: OwnerDep) -> Re
 
 @router.get("/models/{name:path}", response_class=JSONResponse)
 async def get_model(
-    services: ServicesDep, _: OwnerDep, name: Annotated[str, Path(max_length=2000)]
+    services: ServicesDep, _: ClientDep, name: Annotated[str, Path(max_length=2000)]
 ) -> Response:
     """The skill behind a name, as it is now or at the commit that the name holds."""
     found = await services.call(RESOLVE, ResolveSkill(ref=name), within=FETCH)
@@ -67,7 +67,7 @@ async def get_model(
 
 @router.post("/chat/completions", response_class=JSONResponse)
 async def complete(
-    request: Request, edge: EdgeDep, owner_id: OwnerDep, body: CompletionRequest
+    request: Request, edge: EdgeDep, owner_id: ClientDep, body: CompletionRequest
 ) -> Response:
     """Launch the skill if that is needed, go on with the conversation, answer whole or as a
     stream. Sampling parameters are the platform's; `metadata.session_id` goes on with a session.
