@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 from local_platform.visitor import Visitor
+from pydantic import BaseModel
 
 HELLO = "examples/skills/hello"
 CAT = '[[tool:terminal {"command": "cat in/note.txt"}]] [[say:I read it.]]'
@@ -37,6 +38,12 @@ def session(alice: Visitor) -> str:
     ended = list(alice.entries(f"/api/sessions/{session_id}/events", until="turn.ended"))
     assert ended[-1]["state"] == "completed", ended[-1]
     return session_id
+
+
+def extension(answer: BaseModel) -> dict[str, Any]:
+    """What is told beside OpenAI's own fields; {} where nothing is."""
+    found: dict[str, Any] = (answer.model_extra or {}).get("tryskills") or {}
+    return found
 
 
 class TestFiles:
@@ -190,9 +197,8 @@ class TestOpenAI:
         assert (first.choices[0].message.content, text) == ("My name is Ada.", "Still here.")
         assert first.usage is not None
         assert first.usage.total_tokens > 0
-        told = [one.tryskills for one in chunks if getattr(one, "tryskills", None)]
-        [session] = [fact for fact in told if fact["type"] == "session"]
-        facts: Any = first.tryskills  # type: ignore[attr-defined]  # the extension
+        [session] = [fact for one in chunks if (fact := extension(one)).get("type") == "session"]
+        facts = extension(first)
         assert session["session_id"] == facts["session_id"]
 
     def test_a_dangerous_command_is_not_run_and_the_link_told(
@@ -204,7 +210,7 @@ class TestOpenAI:
 
         content = done.choices[0].message.content or ""
         assert content.startswith("I tried.\n\n> Not run")
-        facts: Any = done.tryskills  # type: ignore[attr-defined]  # the extension
+        facts = extension(done)
         assert facts["session_url"] in content
         assert alice.http.get(facts["session_url"]).status_code == 200
 
@@ -225,9 +231,9 @@ class TestOpenAI:
             stream=True,
         )
         heard = [chunk for chunk, _ in zip(stream, range(12), strict=False)]
-        facts = next(one.tryskills for one in heard if getattr(one, "tryskills", None))
+        facts = next(fact for one in heard if (fact := extension(one)))
         while facts.get("type") != "session":
-            facts = next(stream).tryskills
+            facts = extension(next(stream))
         stream.close()
 
         path = f"/api/sessions/{facts['session_id']}/turns/{facts['turn_id']}"
