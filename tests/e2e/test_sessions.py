@@ -180,7 +180,9 @@ class TestRawAgent:
 class TestOpenAI:
     @pytest.fixture
     def ai(self, alice: Visitor) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{alice.http.base_url}/v1", api_key=alice.token)
+        """OpenAI's client, with a key that opens nothing but this."""
+        key = alice.post("/api/tokens", name="a client", scope="openai")["value"]
+        return openai.OpenAI(base_url=f"{alice.http.base_url}/v1", api_key=key)
 
     def test_a_conversation_goes_on_in_its_session(self, ai: openai.OpenAI) -> None:
         said: Any = [{"role": "user", "content": "[[say:My name is Ada.]]"}]

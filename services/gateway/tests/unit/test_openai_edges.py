@@ -6,8 +6,14 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from common.contracts import chat, sandbox, skills
-from common.errors import ConflictError, ErrorCode, NotFoundError, RateLimitedError
+from common.contracts import chat, keys, sandbox, skills
+from common.errors import (
+    ConflictError,
+    ErrorCode,
+    NotFoundError,
+    RateLimitedError,
+    UnauthenticatedError,
+)
 from gateway_fakes.asgi import Visit
 from gateway_fakes.openai_platform import (
     ANSWER,
@@ -17,6 +23,8 @@ from gateway_fakes.openai_platform import (
     TURN_ID,
     Platform,
 )
+
+OWNER = "own_" + "t" * 20
 
 
 @pytest.fixture
@@ -99,6 +107,35 @@ class TestErrors:
 
         assert response.status_code == 404
         assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+
+
+class TestToken:
+    @pytest.mark.parametrize("scope", ["openai", "api"])
+    async def test_an_api_token_is_the_clients_key(
+        self, ai: openai.AsyncOpenAI, platform: Platform, scope: Any
+    ) -> None:
+        grant = keys.TokenGrant(owner_id=OWNER, token_id="tok_" + "1" * 20, scope=scope)
+        platform.services.answer(keys.AUTHORIZE_TOKEN, grant)
+        with_token = ai.with_options(api_key="tsk_" + "v" * 43)
+
+        done = await with_token.chat.completions.create(model="acme/tools/pdf", messages=MESSAGES)
+
+        assert done.choices[0].message.content == "Let me see.\n\nOne file."
+        assert {one.owner_id for one in platform.asked(sandbox.StartLaunch)} == {OWNER}
+
+    async def test_one_that_does_not_hold_is_refused_in_the_clients_own_words(
+        self, ai: openai.AsyncOpenAI, platform: Platform
+    ) -> None:
+        error = UnauthenticatedError("it is not valid", code=ErrorCode.TOKEN_INVALID)
+        platform.services.answer(keys.AUTHORIZE_TOKEN, error)
+
+        with pytest.raises(openai.AuthenticationError) as refused:
+            await ai.with_options(api_key="tsk_" + "v" * 43).models.list()
+
+        assert (refused.value.code, refused.value.type) == (
+            "token_invalid",
+            "authentication_error",
+        )
 
 
 class TestLeaving:
