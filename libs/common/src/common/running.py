@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nats.aio.client import Client as NatsClient
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from common import mongo
@@ -24,6 +25,9 @@ from common.messaging.streams import ensure_streams, wait_for_streams
 from common.settings import SharedSettings
 
 logger = logging.getLogger(__name__)
+
+_FIRST_WAIT_S = 0.2
+_LONGEST_WAIT_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,22 @@ async def backbone(
 
 
 async def set_up(jetstream: JetStreamContext, *, replicas: int) -> None:
-    """Create what the bus needs and is not there: streams, buckets, durable consumers."""
+    """Create what the bus needs and is not there: streams, buckets, durable consumers. A cluster
+    that cannot yet, having no leader or too few servers, is waited for with back-off.
+    """
+    wait_s = _FIRST_WAIT_S
+    while True:
+        try:
+            await _set_up(jetstream, replicas)
+        except (NatsError, TimeoutError) as exc:
+            logger.warning("JetStream makes no streams yet", extra={"reason": str(exc)})
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        else:
+            return
+
+
+async def _set_up(jetstream: JetStreamContext, replicas: int) -> None:
     await ensure_streams(jetstream, replicas=replicas)
     for event, users in CONSUMERS.items():
         for user in users:

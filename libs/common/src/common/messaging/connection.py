@@ -3,6 +3,8 @@
 import logging
 import ssl
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import nats
 from nats.aio.client import Client
@@ -18,6 +20,8 @@ INBOX = "_INBOX_"
 
 _RECONNECT_WAIT_S = 0.5
 _PENDING_BYTES = 8 * 1024 * 1024
+_PING_EVERY_S = 10
+"""A server that vanished without a word is left after two of these, not after minutes."""
 
 
 def inbox_prefix(service: str) -> str:
@@ -26,7 +30,9 @@ def inbox_prefix(service: str) -> str:
 
 
 async def connect(url: str, service: str, *, ca_file: Path | None = None) -> Client:
-    """Connect as `service`; waits for a server that is not up yet."""
+    """Connect as `service` to one of the servers in `url`, separated by commas; waits for a server
+    that is not up yet.
+    """
 
     async def on_error(exc: Exception) -> None:
         logger.warning("NATS: %s", type(exc).__name__, extra={"reason": str(exc)})
@@ -38,7 +44,8 @@ async def connect(url: str, service: str, *, ca_file: Path | None = None) -> Cli
         logger.info("NATS: connected again")
 
     return await nats.connect(
-        url,
+        url.split(","),
+        **_credentials(url),
         name=service,
         inbox_prefix=inbox_prefix(service).encode(),
         allow_reconnect=True,
@@ -46,10 +53,19 @@ async def connect(url: str, service: str, *, ca_file: Path | None = None) -> Cli
         reconnect_time_wait=_RECONNECT_WAIT_S,
         pending_size=_PENDING_BYTES,
         tls=ssl.create_default_context(cafile=ca_file) if url.startswith("tls://") else None,
+        ping_interval=_PING_EVERY_S,
         error_cb=on_error,
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,
     )
+
+
+def _credentials(url: str) -> dict[str, Any]:
+    """The user and password of the first server: those that the cluster announces carry none."""
+    first = urlsplit(url.split(",", maxsplit=1)[0])
+    if first.username is None or first.password is None:
+        return {}
+    return {"user": first.username, "password": first.password}
 
 
 async def ping(connection: Client) -> None:
