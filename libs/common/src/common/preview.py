@@ -8,7 +8,7 @@ domains.
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -33,11 +33,12 @@ class PreviewGuard:
     """Refuses every URL that is not a preview of an agent's port.
 
     `extra_domains` are `host[:port]` of further preview proxies: a custom region over https, or,
-    with a port and below `localhost`, the local sandbox host over http.
+    with a port and below `localhost`, the local sandbox host over http. `=address` behind one says
+    on which machine it is found (see `open_agent_http`).
     """
 
     def __init__(self, extra_domains: Sequence[str] = ()) -> None:
-        self._extra = tuple(domain.lower() for domain in extra_domains)
+        self._extra = tuple(domain.partition("=")[0].lower() for domain in extra_domains)
 
     def check(self, url: str) -> str:
         """`url` itself. Raises ForbiddenError, without the host, which may hold a token."""
@@ -78,16 +79,19 @@ def _sandbox_port(host: str) -> int:
 
 
 class LocalhostResolver(AbstractResolver):
-    """Resolves names below `.localhost` to the loopback address, as RFC 6761 asks; other names as
-    usual.
+    """Resolves names below `.localhost` to the loopback address, as RFC 6761 asks, unless
+    `elsewhere` names the machine of a domain; other names as usual.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: Mapping[str, str] | None = None) -> None:
         self._default = DefaultResolver()
+        self._elsewhere = dict(elsewhere or {})
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        if (address := self._elsewhere.get(host.partition(".")[2])) is not None:
+            return await self._default.resolve(address, port, family)
         if host == "localhost" or host.endswith(".localhost"):
             return [
                 ResolveResult(
@@ -105,15 +109,18 @@ class LocalhostResolver(AbstractResolver):
         await self._default.close()
 
 
-def open_agent_http() -> aiohttp.ClientSession:
+def open_agent_http(extra_domains: Sequence[str] = ()) -> aiohttp.ClientSession:
     """An HTTP client for agents: no redirect followed, no cookies kept, no proxy of the
-    environment, no limit on connections.
+    environment, no limit on connections. Previews of a domain `host[:port]=address` are looked for
+    at that address, for a local sandbox host in a container of its own.
     """
+    parts = (domain.partition("=") for domain in extra_domains)
+    elsewhere = {domain.partition(":")[0].lower(): at for domain, _, at in parts if at}
     # Whatever runs in a sandbox chooses the answer, and opening a websocket follows redirects.
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=LocalhostResolver(), limit=0),
+        connector=aiohttp.TCPConnector(resolver=LocalhostResolver(elsewhere), limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         trace_configs=[trace],

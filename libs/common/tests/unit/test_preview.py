@@ -70,3 +70,17 @@ class TestLocalhostResolver:
         found = await LocalhostResolver().resolve("9119-x.proxy.localhost", 13986)
 
         assert [(entry["host"], entry["port"]) for entry in found] == [("127.0.0.1", 13986)]
+
+    async def test_a_domain_elsewhere_is_looked_for_there(self) -> None:
+        resolver = LocalhostResolver({"proxy.localhost": "127.0.0.9"})
+
+        found = await resolver.resolve("9119-x.proxy.localhost", 13986)
+
+        assert [(entry["host"], entry["port"]) for entry in found] == [("127.0.0.9", 13986)]
+
+    async def test_the_guard_allows_such_a_domain_by_its_name_alone(self) -> None:
+        guard = PreviewGuard(["proxy.localhost:13986=daytona"])
+
+        assert guard.check(f"http://9119-{TOKEN}.proxy.localhost:13986")
+        with pytest.raises(ForbiddenError):
+            guard.check(f"http://9119-{TOKEN}.daytona:13986")

@@ -79,7 +79,7 @@ async def run(settings: Settings) -> None:
             )
         )
         await mongo.ensure_indexes(connections.database, collections.INDEXES)
-        http = await stack.enter_async_context(open_agent_http())
+        http = await stack.enter_async_context(open_agent_http(settings.preview_domains))
         agents = HermesAgents(
             http, PreviewGuard(settings.preview_domains), rest=settings.agent_rest
         )

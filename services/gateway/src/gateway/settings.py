@@ -138,10 +138,11 @@ class Settings(BusSettings):
 
 
 def is_acceptable_url(url: str) -> bool:
-    """Https anywhere, http on this machine alone."""
+    """Https anywhere, http on this machine alone; names below `.localhost` are it (RFC 6761)."""
     parts = urlsplit(url)
+    host = parts.hostname or ""
     return parts.scheme == "https" or (
-        parts.scheme == "http" and _is_loopback(parts.hostname or "")
+        parts.scheme == "http" and (_is_loopback(host) or host.endswith(".localhost"))
     )
 
 

@@ -105,7 +105,7 @@ async def wired(
     stores, guard = stores_in(connections.database), PreviewGuard(settings.preview_domains)
     async with (
         all_accounts(settings, provider, stores.accounts) as accounts,
-        open_agent_http() as http,
+        open_agent_http(settings.preview_domains) as http,
         Background() as background,
     ):
         agents = PreviewAgents(http, guard)

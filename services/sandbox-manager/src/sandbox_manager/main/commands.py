@@ -63,7 +63,7 @@ async def snapshot(settings: Settings, write: Write, *, build: bool) -> int:
     async with (
         stores_of(settings) as stores,
         opened(settings) as sdk,
-        open_agent_http() as http,
+        open_agent_http(settings.preview_domains) as http,
     ):
         provider = provider_of(settings, sdk)
         care = SnapshotCare(
