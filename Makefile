@@ -34,15 +34,30 @@ down: $(READY) ## Stop everything that `make up` or `make try` started
 logs: $(READY) ## Follow all logs
 	@exec $(STACK) logs
 
-try: $(READY) ## Try a skill: make try SKILL=examples/skills/hello PROMPT="hello" [APPROVE=once|deny]
+try: $(READY) ## Try a skill: make try SKILL=examples/skills/hello PROMPT="hello" [APPROVE=once|deny] [URL=http://...]
 	@test -n "$(SKILL)" || { echo 'say which skill: make try SKILL=examples/skills/hello PROMPT="hello"' >&2; exit 2; }
-	@$(STACK) up --detach
-	@exec $(BIN)/tryskills try "$$TRY_SKILL" --prompt "$$TRY_PROMPT" $(if $(APPROVE),--approve $(APPROVE)) --url "$$($(STACK) url)"
+	@$(if $(URL),,$(STACK) up --detach)
+	@exec $(BIN)/tryskills try "$$TRY_SKILL" --prompt "$$TRY_PROMPT" $(if $(APPROVE),--approve $(APPROVE)) --url "$${TRY_URL:-$$($(STACK) url)}"
 try: export TRY_SKILL = $(SKILL)
+try: export TRY_URL = $(URL)
 try: export TRY_PROMPT = $(or $(PROMPT),Hello! What can you do for me?)
 
 token: $(READY) ## Print a bearer token of the local issuer: make token USER=alice
 	@$(STACK) token --user "$(USER)"
+
+##@ In containers
+
+images: ## Build the images of all services; BASE_IMAGE=... is any with Python 3.11
+	@deploy/images/build.sh $(S)
+
+compose-up: $(READY) ## Start the platform in containers: three NATS nodes, two replicas of each service
+	@deploy/compose/run.sh up
+
+compose-down: $(READY) ## Stop the containers; data stay (DATA=1 deletes them too)
+	@deploy/compose/run.sh down $(if $(DATA),--volumes)
+
+compose-token: $(READY) ## Print an API token of the platform in containers: make compose-token USER=alice [URL=...]
+	@$(BIN)/python -m local_platform.compose token "$(USER)" "$(or $(URL),http://127.0.0.1:$(or $(PORT),8000))"
 
 ##@ Development
 
@@ -121,6 +136,7 @@ bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/l
 lock: ## Bring requirements.lock to the newest versions the pyproject files allow
 	@uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url tests/security/requirements.in --output-file tests/security/requirements.lock > /dev/null
 	@uv export --quiet --upgrade --all-packages --all-groups --no-emit-workspace --no-header --output-file requirements.lock > /dev/null
+	@for tools in deploy/tools deploy/images/tools; do uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.11 $$tools.in --output-file $$tools.txt > /dev/null; done
 
 vendor: $(READY) ## Copy the pinned browser files from npm into the gateway
 	@$(BIN)/python -m gateway.web.vendor
@@ -135,4 +151,4 @@ clean: ## Stop the platform and delete the environment; data under .local stay (
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean help
+.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean images compose-up compose-down compose-token help
