@@ -110,13 +110,16 @@ async def _set_up(jetstream: JetStreamContext, replicas: int) -> None:
             await ensure_consumer(jetstream, event, durable=user)
 
 
-async def run_until_stopped(*loops: Coroutine[Any, Any, None]) -> None:
+async def run_until_stopped(*loops: Coroutine[Any, Any, None], server: RpcServer) -> None:
     """Run `loops` side by side until SIGTERM or SIGINT; a loop that ends or fails ends the
-    process.
+    process. Then `server` takes no more requests and lets those under way finish, while all that
+    they need is still there.
     """
     tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(loop) for loop in loops]
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop_signal().wait())
     done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    logger.info("stopping")
+    await server.drain()
     for task in tasks:
         task.cancel()
     stopping.cancel()
@@ -124,7 +127,6 @@ async def run_until_stopped(*loops: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done - {stopping}:
         task.result()
-    logger.info("stopping")
 
 
 def stop_signal() -> asyncio.Event:

@@ -190,3 +190,92 @@ class TestDiscovery:
         reply = await nats_connection.request("$SRV.PING.test", b"")
 
         assert b'"name":"test"' in reply.data.replace(b" ", b"")
+
+
+class TestDrain:
+    async def test_what_is_under_way_is_finished_and_what_comes_is_not_taken(
+        self, nats_connection: Client, client: RpcClient
+    ) -> None:
+        rpc, began, go_on = echo_rpc(), asyncio.Event(), asyncio.Event()
+
+        async def slow(request: Ask) -> Answer:
+            began.set()
+            await go_on.wait()
+            return Answer(text=request.text)
+
+        async with RpcServer(nats_connection, service="test") as server:
+            await server.serve(rpc, slow)
+            asked = asyncio.ensure_future(client.call(rpc, Ask(text="a")))
+            await began.wait()
+
+            draining = asyncio.ensure_future(server.drain())
+            while not await refused(client, rpc):
+                await asyncio.sleep(0.01)
+            go_on.set()
+            await draining
+
+        assert (await asked).text == "a"
+
+    async def test_whose_time_is_up_is_told_to_ask_somebody_else(
+        self, nats_connection: Client, client: RpcClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("common.messaging.rpc._DRAIN_S", 0.1)
+        rpc, began = echo_rpc(), asyncio.Event()
+
+        async def endless(request: Ask) -> Answer:
+            began.set()
+            await asyncio.Event().wait()
+            return Answer(text=request.text)
+
+        async with RpcServer(nats_connection, service="test") as server:
+            await server.serve(rpc, endless)
+            asked = asyncio.ensure_future(client.call(rpc, Ask(text="a")))
+            await began.wait()
+            await server.drain()
+
+        with pytest.raises(UnavailableError, match="stopping"):
+            await asked
+
+
+class TestPatience:
+    async def test_who_is_not_there_yet_is_asked_again(
+        self, nats_connection: Client, client: RpcClient
+    ) -> None:
+        rpc = echo_rpc()
+
+        async def echo(request: Ask) -> Answer:
+            return Answer(text=request.text)
+
+        asked = asyncio.ensure_future(
+            client.call(rpc, Ask(text="a"), patience=timedelta(seconds=10))
+        )
+        await asyncio.sleep(0.5)
+        async with RpcServer(nats_connection, service="test") as server:
+            await server.serve(rpc, echo)
+
+            assert (await asked).text == "a"
+
+    async def test_a_refusal_is_not_asked_again(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc, calls = echo_rpc(), []
+
+        async def refuse(request: Ask) -> Answer:
+            calls.append(request)
+            message = "no such thing"
+            raise NotFoundError(message)
+
+        await server.serve(rpc, refuse)
+
+        with pytest.raises(NotFoundError):
+            await client.call(rpc, Ask(text="a"), patience=timedelta(seconds=10))
+
+        assert len(calls) == 1
+
+
+async def refused(client: RpcClient, rpc: Rpc[Ask, Answer]) -> bool:
+    try:
+        await client.call(rpc, Ask(text="late"), within=timedelta(seconds=0.2))
+    except UnavailableError as error:
+        return "not running" in error.detail
+    return False

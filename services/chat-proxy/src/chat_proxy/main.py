@@ -15,6 +15,7 @@ from common.messaging.objects import TransferBucket
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
+from prometheus_client import Gauge
 
 from chat_proxy.adapters.hermes.agents import HermesAgents
 from chat_proxy.adapters.live import BusJournal
@@ -56,6 +57,7 @@ from chat_proxy.service.turns import TurnService
 from chat_proxy.settings import Settings
 
 SERVICE = "chat-proxy"
+TURNS = Gauge("chat_proxy_turns_held", "Turns that this process runs")
 _OUTBOX_EVERY = timedelta(seconds=1)
 _TAKEOVER_EVERY = timedelta(seconds=10)
 _PURGE_EVERY = timedelta(minutes=1)
@@ -86,6 +88,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(agents.close)
         outside = outside_of(settings, connections, RedactingAgents(agents))
         runners = Runners(outside)
+        TURNS.set_function(lambda: len(runners.turn_ids()))
         stack.push_async_callback(runners.hand_over)
         erasing = await serve(connections, outside, runners)
         await run_until_stopped(
@@ -93,6 +96,7 @@ async def run(settings: Settings) -> None:
             consume(connections.jetstream, OWNER_ERASED, owner_erased(erasing), durable=SERVICE),
             every(_TAKEOVER_EVERY, TakeoverReconciler(Takeover(outside, runners)).run_once),
             every(_PURGE_EVERY, PurgeReconciler(outside.sessions).run_once),
+            server=connections.server,
         )
 
 

@@ -52,6 +52,7 @@ async def run(settings: Settings) -> None:
         await run_until_stopped(
             every(_OUTBOX_EVERY, outbox_relay(connections).run_batched, hint=events),
             every(_PURGE_EVERY, owners.purge),
+            server=connections.server,
         )
 
 

@@ -61,6 +61,7 @@ async def run(settings: Settings, shared: SharedSettings) -> None:
             every(_RELAY_EVERY, _relay(bone).run_batched),
             every(_FORGET_EVERY, forget.run_once),
             every(_POLICY_EVERY, policy.run_once),
+            server=bone.server,
         )
 
 

@@ -99,6 +99,11 @@ async def consume(
             messages = await subscription.fetch(_BATCH, timeout=_FETCH_S)
         except (TimeoutError, NatsTimeoutError):
             continue
+        except NatsError as exc:
+            # The server that led the consumer is gone, and another one leads it in a moment.
+            logger.warning("%s cannot be fetched: %s", event.subject, exc)
+            await asyncio.sleep(_LOOK_S)
+            continue
         for message in messages:
             await _handle(message, event, handler)
 

@@ -31,6 +31,7 @@ from nats.micro.request import Request as MicroRequest
 from nats.micro.service import Service
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
+from prometheus_client import Gauge
 from pydantic import BaseModel, ValidationError
 
 from common.contracts.base import ReplyT, RequestT, Rpc
@@ -49,6 +50,8 @@ from common.telemetry import extract_context, inject_context
 logger = logging.getLogger(__name__)
 tracer = trace.get_tracer(__name__)
 
+RUNNING = Gauge("rpc_running", "Requests of other services that are being answered")
+
 Handler = Callable[[RequestT], Awaitable[ReplyT]]
 
 DEADLINE_HEADER = "Deadline"
@@ -56,6 +59,7 @@ MAX_BODY = 768 * 1024
 DEFAULT_TIMEOUT = timedelta(seconds=10)
 _DRAIN_S = 10.0
 _PING_S = 1.0
+_PAUSE_S = 0.5
 _NOBODY_YET_S = (0.05, 0.2)
 """A subscription reaches other connections a moment after it was made, so nobody may mean not yet:
 nothing was handled, and asking again is safe."""
@@ -89,12 +93,26 @@ class RpcServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._service is not None and not self._connection.is_closed:
-            await self._service.stop()
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Take no more requests, and let those under way finish; whose time is up is told to ask
+        somebody else.
+        """
+        service, self._service = self._service, None
+        if service is not None and not self._connection.is_closed:
+            try:
+                async with asyncio.timeout(_DRAIN_S):
+                    await service.stop()
+            except (NatsError, TimeoutError) as exc:
+                # Without the bus nobody asks anyway.
+                logger.warning("endpoints not withdrawn: %s", type(exc).__name__)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_DRAIN_S)
-        for task in self._tasks:
+        late = list(self._tasks)
+        for task in late:
             task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def serve(
         self,
@@ -125,18 +143,27 @@ class RpcServer:
     async def _answer(
         self, rpc: Rpc[RequestT, ReplyT], handler: Handler[RequestT, ReplyT], message: MicroRequest
     ) -> None:
-        async with self._slots:
-            context = extract_context(message.headers)
-            with tracer.start_as_current_span(rpc.subject, context=context, kind=SpanKind.SERVER):
-                try:
-                    await message.respond(await _reply_body(rpc, handler, message))
-                except AppError as exc:
-                    await _refuse(message, exc)
-                except TimeoutError:
-                    await _refuse(message, _late(rpc))
-                except Exception:
-                    logger.exception("%s failed", rpc.subject)
-                    await _refuse(message, InternalError("something went wrong on our side"))
+        with RUNNING.track_inprogress():
+            async with self._slots:
+                await self._answered(rpc, handler, message)
+
+    async def _answered(
+        self, rpc: Rpc[RequestT, ReplyT], handler: Handler[RequestT, ReplyT], message: MicroRequest
+    ) -> None:
+        context = extract_context(message.headers)
+        with tracer.start_as_current_span(rpc.subject, context=context, kind=SpanKind.SERVER):
+            try:
+                await message.respond(await _reply_body(rpc, handler, message))
+            except AppError as exc:
+                await _refuse(message, exc)
+            except TimeoutError:
+                await _refuse(message, _late(rpc))
+            except asyncio.CancelledError:
+                await _refuse(message, UnavailableError(f"{rpc.service} is stopping"))
+                raise
+            except Exception:
+                logger.exception("%s failed", rpc.subject)
+                await _refuse(message, InternalError("something went wrong on our side"))
 
 
 async def _reply_body(
@@ -165,12 +192,30 @@ class RpcClient:
         *,
         within: timedelta | None = None,
         target: str | None = None,
+        patience: timedelta = timedelta(0),
     ) -> ReplyT:
-        """Ask and wait `within` that time.
+        """Ask and wait `within` that time. With `patience`, ask again for so long while nobody
+        answers: for what may be asked twice.
 
         Raises:
             AppError: what the server raised, or UnavailableError when nobody answered in time.
         """
+        ends = time.monotonic() + patience.total_seconds()
+        while True:
+            try:
+                return await self._call(rpc, request, within, target)
+            except UnavailableError:
+                if time.monotonic() + _PAUSE_S > ends:
+                    raise
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _call(
+        self,
+        rpc: Rpc[RequestT, ReplyT],
+        request: RequestT,
+        within: timedelta | None,
+        target: str | None,
+    ) -> ReplyT:
         seconds = (within or self._timeout).total_seconds()
         with tracer.start_as_current_span(rpc.subject, kind=SpanKind.CLIENT):
             headers = inject_context({DEADLINE_HEADER: str(int((time.time() + seconds) * 1000))})

@@ -26,6 +26,9 @@ from chat_proxy.ports import Sandboxes
 _WAKE_TIMEOUT = timedelta(seconds=90)
 """Acquiring may have to start a stopped sandbox."""
 
+_PATIENCE = timedelta(seconds=60)
+"""A turn outlives a restart of sandbox-manager and the loss of a node of the bus."""
+
 
 class RpcSandboxes(Sandboxes):
     def __init__(self, rpc: RpcClient) -> None:
@@ -47,10 +50,14 @@ class RpcSandboxes(Sandboxes):
             digest=session.skill.digest,
             verify=verify,
         )
-        return _address(await self._rpc.call(ACQUIRE_AGENT, request, within=_WAKE_TIMEOUT))
+        endpoint = await self._rpc.call(
+            ACQUIRE_AGENT, request, within=_WAKE_TIMEOUT, patience=_PATIENCE
+        )
+        return _address(endpoint)
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None:
-        await self._rpc.call(RENEW_USE, RenewUse(owner_id=owner_id, use_lease_id=use_lease_id))
+        request = RenewUse(owner_id=owner_id, use_lease_id=use_lease_id)
+        await self._rpc.call(RENEW_USE, request, patience=_PATIENCE)
 
     async def release(self, owner_id: str, use_lease_id: str) -> None:
         await self._rpc.call(RELEASE_USE, ReleaseUse(owner_id=owner_id, use_lease_id=use_lease_id))

@@ -2,6 +2,7 @@
 
 import base64
 from collections import OrderedDict
+from datetime import timedelta
 
 from common.contracts.skills import READ_SKILL_FILE, ReadSkillFile
 from common.errors import ErrorCode, TooLargeError
@@ -10,6 +11,7 @@ from common.messaging.rpc import RpcClient
 from chat_proxy.ports import Skills
 
 _KEPT = 200
+_PATIENCE = timedelta(seconds=60)
 
 
 class RpcSkills(Skills):
@@ -27,7 +29,8 @@ class RpcSkills(Skills):
         return known
 
     async def _read(self, digest: str) -> str:
-        file = await self._rpc.call(READ_SKILL_FILE, ReadSkillFile(digest=digest, path="SKILL.md"))
+        request = ReadSkillFile(digest=digest, path="SKILL.md")
+        file = await self._rpc.call(READ_SKILL_FILE, request, patience=_PATIENCE)
         if file.truncated:
             message = "the skill's SKILL.md is too large to be given to the agent"
             raise TooLargeError(message, code=ErrorCode.SKILL_TOO_LARGE)

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from common.health import Check, health_app
+from prometheus_client import Gauge
 
 from chat_proxy.relay.errors import RefusedError, bad_request, starting
 from chat_proxy.relay.relaying import Relay
 
 logger = logging.getLogger(__name__)
+
+ANSWERS = Gauge("relay_answers_open", "Answers of providers that are being passed on")
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 
@@ -40,7 +43,8 @@ class Door:
             try:
                 if self.relay is None:
                     raise starting()
-                return await handler(self.relay, request)
+                with ANSWERS.track_inprogress():
+                    return await handler(self.relay, request)
             except RefusedError as exc:
                 logger.info("refused: %s", exc.code, extra={"status": exc.status})
                 return web.json_response(exc.body(), status=exc.status)

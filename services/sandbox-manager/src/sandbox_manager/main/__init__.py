@@ -14,6 +14,7 @@ from common.messaging.loops import every
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
+from prometheus_client import Gauge
 
 from sandbox_manager.adapters.agents import PreviewAgents
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider
@@ -43,6 +44,7 @@ from sandbox_manager.reconcilers import Reconciler
 from sandbox_manager.service.background import Background
 from sandbox_manager.settings import Settings
 
+DRIVEN = Gauge("sandbox_manager_launches_driven", "Launches that this process drives")
 _OUTBOX_EVERY = timedelta(seconds=1)
 
 
@@ -81,6 +83,7 @@ async def run(settings: Settings, probe: StepProbe | None = None) -> None:
                     owner_erased(parts.erasing),
                     durable=SERVICE,
                 ),
+                server=connections.server,
             )
 
 
@@ -108,6 +111,7 @@ async def wired(
         open_agent_http(settings.preview_domains) as http,
         Background() as background,
     ):
+        DRIVEN.set_function(lambda: len(background))
         agents = PreviewAgents(http, guard)
         adapters = adapters_of(connections, stores, accounts, agents, settings.key())
         yield parts_of(settings, adapters, background, probe)

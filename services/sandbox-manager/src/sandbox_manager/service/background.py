@@ -20,6 +20,9 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     async def idle(self) -> None:
         """Wait until nothing is under way."""
         while self._tasks:
