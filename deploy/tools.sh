@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Run a tool of deploy/tools.txt, installed by hash below .local at first use: tools.sh PROGRAM [ARGUMENT...]
+# `tools.sh --path PROGRAM` prints where it is.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 place=$top/.local/operate
@@ -11,6 +12,10 @@ if [ ! -e "$stamp" ]; then
     VIRTUAL_ENV=$place "$uv" pip sync --quiet --require-hashes "$top/deploy/tools.txt" >&2
     touch "$stamp"
 fi
-program=$1
-shift
-exec "$place/bin/$program" "$@"
+if [ "$1" = --path ]; then
+    echo "$place/bin/$2"
+else
+    program=$1
+    shift
+    exec "$place/bin/$program" "$@"
+fi

