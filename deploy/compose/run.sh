@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compose with our file and our variables: run.sh up | down | prepare | backup | restore NAME | any other
-# command of it.
+# Compose with our file and our variables: run.sh up | down | prepare | roll | backup | restore NAME | any
+# other command of it.
 #
 # `prepare` sees that secrets and images are there. Images of others that cannot be had are replaced by
 # tryskills/local, which stands in for them. PORT, ISSUER_PORT, REPLICAS, COMPOSE_NAME change the rest.
@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.."
 . deploy/images/engine.sh
 secrets=.local/compose/env
 images=.local/compose/images
+# Callees before callers.
 services="keys skill-resolver sandbox-manager chat-proxy relay gateway"
 export COMPOSE_NAME=${COMPOSE_NAME:-tryskills} PREFIX=${PREFIX:-tryskills} TAG=${TAG:-dev}
 
@@ -72,6 +73,16 @@ up)
     compose up --detach "${@:2}"
     healthy
     echo "Ready: http://127.0.0.1:${PORT:-8000} (log in as anybody; make compose-token USER=alice for the API)"
+    ;;
+roll)
+    prepare
+    for service in $services; do
+        old=$(compose ps --quiet "$service")
+        compose up --detach --no-deps --no-recreate --scale "$service"=$((2 * $(wc -w <<<"$old"))) "$service"
+        healthy
+        # shellcheck disable=SC2086
+        "$docker" stop --time 40 $old >/dev/null && "$docker" rm $old >/dev/null
+    done
     ;;
 backup)
     name=${2:-$(date -u +%Y-%m-%dT%H%M%SZ)}

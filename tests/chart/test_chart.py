@@ -128,6 +128,10 @@ class TestDeployments:
 
         assert str(port["containerPort"]) == images.get(component, "8090")
 
+    def test_one_service_may_be_of_another_version(self) -> None:
+        assert container("keys")["image"] == "tryskills/keys:0.2.0"
+        assert container("gateway")["image"] == "tryskills/gateway:0.1.0"
+
 
 class TestScaling:
     @pytest.mark.parametrize("component", USERS)

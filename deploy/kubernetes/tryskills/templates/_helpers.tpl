@@ -17,7 +17,8 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end -}}
 
 {{- define "tryskills.image" -}}
-{{ .root.Values.image.registry }}/{{ .image }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- $own := (index .root.Values.services (.component | default "gateway")).tag -}}
+{{ .root.Values.image.registry }}/{{ .image }}:{{ $own | default .root.Values.image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 
 {{/* NATS_URL of one user; the password comes from the environment. */}}

@@ -1,8 +1,9 @@
 """Bodies too large for a message, by name in an Object Store bucket."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -14,18 +15,40 @@ from common.errors import UnavailableError
 from common.ids import new_id
 
 
+P = ParamSpec("P")
+ValueT = TypeVar("ValueT")
+
+
+def _answered(
+    call: Callable[P, Coroutine[Any, Any, ValueT]],
+) -> Callable[P, Coroutine[Any, Any, ValueT]]:
+    @wraps(call)
+    async def answered(*args: P.args, **kwargs: P.kwargs) -> ValueT:
+        try:
+            return await call(*args, **kwargs)
+        except (NatsError, TimeoutError) as exc:
+            message = "the message bus does not answer"
+            raise UnavailableError(message) from exc
+
+    return answered
+
+
 class ObjectBucket:
-    """One bucket; opened at first use, so that a service starts before JetStream is ready."""
+    """One bucket; opened at first use, so that a service starts before JetStream is ready. Every
+    method raises UnavailableError while no server leads the bucket.
+    """
 
     def __init__(self, jetstream: JetStreamContext, bucket: str) -> None:
         self._jetstream = jetstream
         self._bucket = bucket
         self._opened: ObjectStore | None = None
 
+    @_answered
     async def put(self, name: str, content: bytes) -> None:
         store = await self._store()
         await store.put(name, content)
 
+    @_answered
     async def get(self, name: str) -> bytes | None:
         """The content, or None when there is none (any more)."""
         store = await self._store()
@@ -35,6 +58,7 @@ class ObjectBucket:
             return None
         return result.data
 
+    @_answered
     async def has(self, name: str) -> bool:
         store = await self._store()
         try:
@@ -43,6 +67,7 @@ class ObjectBucket:
             return False
         return True
 
+    @_answered
     async def names_before(self, time: datetime) -> list[str]:
         """The names of objects written before `time`."""
         store = await self._store()
@@ -56,6 +81,7 @@ class ObjectBucket:
             if not found.deleted and found.mtime and datetime.fromisoformat(found.mtime) < time
         ]
 
+    @_answered
     async def delete(self, name: str) -> None:
         """Delete; an object that is gone is not an error."""
         store = await self._store()
@@ -81,22 +107,11 @@ class TransferBucket:
     async def put(self, content: bytes) -> str:
         """The name under which it is taken. Raises UnavailableError."""
         name = new_id("obj")
-        with _answering():
-            await self._bucket.put(name, content)
+        await self._bucket.put(name, content)
         return name
 
     async def take(self, name: str) -> bytes | None:
         """The content, or None when there is none (any more). Raises UnavailableError."""
-        with _answering():
-            content = await self._bucket.get(name)
-            await self._bucket.delete(name)
+        content = await self._bucket.get(name)
+        await self._bucket.delete(name)
         return content
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except (NatsError, TimeoutError) as exc:
-        message = "the message bus does not answer"
-        raise UnavailableError(message) from exc
