@@ -13,15 +13,15 @@ tag=${TAG:-dev}
 own_base=tryskills/base:bookworm
 ca=${BUILD_CA-${SSL_CERT_FILE:-/dev/null}}
 
-# name: where it lies, which stage, on which port its health is
+# name: where it lies, which stage, on which port its health is, which programs it needs
 declare -A images=(
     [gateway]="services/gateway service 8000"
     [keys]="services/keys service 8101"
-    [skill-resolver]="services/skill-resolver service 8102"
+    [skill-resolver]="services/skill-resolver service 8102 git"
     [sandbox-manager]="services/sandbox-manager service 8103"
     [chat-proxy]="services/chat-proxy service 8104"
     [operate]="libs/operate service 8080"
-    [local]="deploy/local local 13986"
+    [local]="deploy/local local 13986 bubblewrap haproxy"
 )
 order=(keys skill-resolver sandbox-manager chat-proxy gateway operate local)
 
@@ -44,14 +44,15 @@ have() {
 }
 
 build() {
-    local name=$1 folder stage port service
-    read -r folder stage port <<<"${images[$name]:?no image is called $name}"
+    local name=$1 folder stage port packages service
+    read -r folder stage port packages <<<"${images[$name]:?no image is called $name}"
     service=$name
     [ "$name" != local ] || service=local-platform
     echo "images: $prefix/$name:$tag ..."
     DOCKER_BUILDKIT=1 "$docker" build --quiet --file deploy/images/Dockerfile --target "$stage" \
         --build-arg BASE_IMAGE="$base_image" --build-arg SERVICE="$service" \
-        --build-arg FOLDER="$folder" --build-arg PORT="$port" --build-arg VERSION="$version" \
+        --build-arg FOLDER="$folder" --build-arg PORT="$port" --build-arg PACKAGES="$packages" \
+        --build-arg VERSION="$version" \
         --build-arg REVISION="$revision" --secret id=ca,src="$ca" --tag "$prefix/$name:$tag" . >/dev/null
     mkdir -p .local/images
     "$docker" run --rm --network none --entrypoint cat "$prefix/$name:$tag" /app/sbom.cdx.json \

@@ -123,7 +123,7 @@ class TestDeployments:
     @pytest.mark.parametrize("component", USERS)
     def test_its_port_is_the_one_of_its_image(self, component: str) -> None:
         build = (ROOT / "deploy/images/build.sh").read_text()
-        images = dict(re.findall(r"^ +\[([a-z-]+)\]=\"\S+ service (\d+)\"", build, re.M))
+        images = dict(re.findall(r"^ +\[([a-z-]+)\]=\"\S+ service (\d+)", build, re.M))
         (port,) = container(component)["ports"]
 
         assert str(port["containerPort"]) == images.get(component, "8090")

@@ -14,7 +14,6 @@ from common.contracts.sandbox import TRANSFER_BUCKET
 from common.errors import UnavailableError
 from common.ids import new_id
 
-
 P = ParamSpec("P")
 ValueT = TypeVar("ValueT")
 
