@@ -52,8 +52,8 @@ build() {
     DOCKER_BUILDKIT=1 "$docker" build --quiet --file deploy/images/Dockerfile --target "$stage" \
         --build-arg BASE_IMAGE="$base_image" --build-arg SERVICE="$service" \
         --build-arg FOLDER="$folder" --build-arg PORT="$port" --build-arg PACKAGES="$packages" \
-        --build-arg VERSION="$version" \
-        --build-arg REVISION="$revision" --secret id=ca,src="$ca" --tag "$prefix/$name:$tag" . >/dev/null
+        --label org.opencontainers.image.version="$version" \
+        --label org.opencontainers.image.revision="$revision" --secret id=ca,src="$ca" --tag "$prefix/$name:$tag" . >/dev/null
     mkdir -p .local/images
     "$docker" run --rm --network none --entrypoint cat "$prefix/$name:$tag" /app/sbom.cdx.json \
         >".local/images/$name.cdx.json"
