@@ -1,5 +1,6 @@
 #!/bin/sh
-# The build stage's two steps; see the Dockerfile.
+# The steps of the build; see the Dockerfile.
+#   install.sh tools                   uv and what writes the SBOM, by hash
 #   install.sh dependencies FOLDER     what the lock pins of what the package needs, by hash
 #   install.sh ours SERVICE FOLDER     the package itself, its start and its health check, the SBOM
 set -eu
@@ -14,9 +15,12 @@ uv() {
     VIRTUAL_ENV=$venv /tools/bin/uv "$@"
 }
 
-dependencies() {
+tools() {
     python3 -m venv /tools
     /tools/bin/pip install --quiet --require-hashes --requirement deploy/images/tools.txt
+}
+
+dependencies() {
     uv venv --quiet --python "$(command -v python3)" $venv
     uv pip compile --quiet --no-header --no-annotate --constraint $lock --no-emit-package common \
         "$1/pyproject.toml" libs/common/pyproject.toml |

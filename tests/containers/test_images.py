@@ -1,11 +1,21 @@
 """What an image is: nobody's root, its own health check, its parts listed in it."""
 
 import json
+import re
 from typing import Any
 
 import docker
 import pytest
+from packaging.utils import canonicalize_name
 
+from .conftest import ROOT
+
+PINNED = {
+    f"{canonicalize_name(name)}=={version}"
+    for name, version in re.findall(
+        r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", (ROOT / "requirements.lock").read_text(), re.M
+    )
+}
 SERVICES = ("gateway", "keys", "skill-resolver", "sandbox-manager", "chat-proxy")
 
 
@@ -32,12 +42,14 @@ class TestImage:
     def test_its_bill_of_materials_is_what_the_lock_pins(
         self, engine: docker.DockerClient, service: str
     ) -> None:
-        bill = run(engine, service, "cat", "/app/sbom.cdx.json")
-        pinned = run(engine, service, "/app/venv/bin/python", "-c", LIST)
+        bill = json.loads(run(engine, service, "cat", "/app/sbom.cdx.json"))
+        installed = json.loads(run(engine, service, "/app/venv/bin/python", "-c", INSTALLED))
 
-        listed = {part["name"]: part["version"] for part in json.loads(bill)["components"]}
-        assert listed == json.loads(pinned)
-        assert {service, "common", "nats-py"} <= listed.keys()
+        listed = {canonicalize_name(part["name"]): part["version"] for part in bill["components"]}
+        own = {service, "common"}
+        assert listed == {canonicalize_name(name): version for name, version in installed.items()}
+        assert own | {"nats-py"} <= listed.keys()
+        assert {f"{name}=={listed[name]}" for name in listed.keys() - own} <= PINNED
 
     def test_nobody_in_it_may_write_to_it(self, engine: docker.DockerClient, service: str) -> None:
         own = run(engine, service, "find", "/app", "-writable")
@@ -45,7 +57,7 @@ class TestImage:
         assert own == ""
 
 
-LIST = """\
+INSTALLED = """\
 import json, importlib.metadata as m
 print(json.dumps({d.name: d.version for d in m.distributions()}))"""
 
