@@ -115,7 +115,7 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
         )
         VIEWERS.set_function(lambda: len(viewers))
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
-        agent_http = await stack.enter_async_context(open_agent_http())
+        agent_http = await stack.enter_async_context(open_agent_http(settings.preview_domains))
         owners = Owners(bus)
         issuer = _local_issuer(settings)
         login = _login(settings, http)
