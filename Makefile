@@ -14,8 +14,8 @@ READY := .venv/.ready
 TOOLS := .local/security/.ready
 
 # Tests of different packages share file names, so each package's tests are a run of their own.
-TYPES = $(BIN)/mypy --no-error-summary --exclude ^tests/security/ $(addsuffix /src,$(PACKAGES)) tests bench docs conftest.py && \
-	printf '%s\n' $(wildcard $(addsuffix /tests,$(PACKAGES))) tests/security | xargs -P 2 -I@ sh -c \
+TYPES = $(BIN)/mypy --no-error-summary --exclude '^tests/(security|browser)/' $(addsuffix /src,$(PACKAGES)) tests bench docs conftest.py && \
+	printf '%s\n' $(wildcard $(addsuffix /tests,$(PACKAGES))) tests/security tests/browser | xargs -P 2 -I@ sh -c \
 	'cd @ && $(CURDIR)/$(BIN)/mypy --no-error-summary --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/@ .'
 
 # Narrow test-unit and test-integration: S=keys (a service's folder), K=claim (an expression on names).
@@ -114,8 +114,12 @@ test-integration: $(READY) ## Against the real NATS, the real store, the real He
 		$(BIN)/pytest -rs $$folder $(SELECT)
 	done
 
-e2e: $(READY) ## Boot the whole platform and try a skill end to end
+e2e: $(READY) ## Boot the whole platform and try a skill end to end, over the API and in a browser
 	@$(BIN)/pytest -rs tests/e2e $(SELECT)
+	@$(MAKE) --no-print-directory test-browser
+
+test-browser: $(READY) ## The pages in a real browser: needs chromium [K=]
+	@$(BIN)/pytest -rs tests/browser $(SELECT)
 
 chaos: $(READY) ## Kill and cut off everything around a launch, case by case; writes bench/results/chaos.json [K=words]
 	@cd services/sandbox-manager/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --write $(CURDIR)/bench/results/chaos.json
@@ -161,4 +165,4 @@ clean: ## Stop the platform and delete the environment; data under .local stay (
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean images compose-up compose-down compose-token chart test-containers help
+.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean images compose-up compose-down compose-token chart test-containers test-browser help

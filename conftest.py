@@ -9,7 +9,7 @@ from hypothesis import settings
 
 __all__ = ["anyio_backend", "database", "mongodb_uri", "nats_connection", "nats_url"]
 
-LAYERS = ("integration", "e2e", "security")
+LAYERS = ("integration", "e2e", "browser", "security")
 SUMMARY = "summary"
 """The property under which a test says what it measured."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[4]
 UP_S = 900
@@ -27,6 +27,12 @@ class Instance:
 
     directory: Path
     environment: dict[str, str]
+
+    @classmethod
+    def of(cls, directory: Path, **settings: str) -> Self:
+        """The platform whose data lie in `directory`, on ports of its own; it may be up."""
+        own = {"LOCAL_DIR": str(directory), "LOCAL_PORTS": "free"}
+        return cls(directory, {**os.environ, **own, **settings})  # noqa: TID251 (its commands inherit the caller's environment)
 
     def up(self) -> None:
         self.stack("up", "--detach", within_s=UP_S)
@@ -70,8 +76,7 @@ class Instance:
 @contextmanager
 def running(directory: Path, **settings: str) -> Iterator[Instance]:
     """A platform that is up; afterwards it is down, whatever happened."""
-    environment = {**os.environ, "LOCAL_DIR": str(directory), "LOCAL_PORTS": "free", **settings}  # noqa: TID251 (its commands inherit the caller's environment)
-    instance = Instance(directory, environment)
+    instance = Instance.of(directory, **settings)
     try:
         instance.up()
         yield instance

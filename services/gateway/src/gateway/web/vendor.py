@@ -14,13 +14,14 @@ from pathlib import Path
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
 
-# package@version -> its SHA-512 as npm states it, and what is copied under which name
+# package@version -> its SHA-512 as npm states it, and what is copied under which name. One name
+# is one file: htmx starts by a timer, and an extension must not come after that.
 PACKAGES = {
     "htmx.org@4.0.1": (
         "sha512-oF7JgXhDW9UXCy/k1ZYFUQgzu/rm19ORWPSPNL91vPluB2PB9+MV55tyQdH/w7o2EAbTYUG5SDW1R60mdkdqGg==",
         {
             "dist/htmx.min.js": "htmx.min.js",
-            "dist/ext/hx-sse.min.js": "hx-sse.min.js",
+            "dist/ext/hx-sse.min.js": "htmx.min.js",
             "LICENSE": "htmx.LICENSE.txt",
         },
     ),
@@ -62,12 +63,17 @@ def _check(package: str, archive: Path, integrity: str) -> None:
 
 def _copy(archive: Path, wanted: dict[str, str]) -> None:
     with tarfile.open(archive) as packed:
-        for name, target in wanted.items():
-            file = packed.extractfile(f"package/{name}")
-            if file is None:
-                message = f"{name} is not in {archive.name}"
-                raise SystemExit(message)
-            (VENDOR / target).write_bytes(file.read())
+        for target in set(wanted.values()):
+            names = [name for name, wanted_as in wanted.items() if wanted_as == target]
+            (VENDOR / target).write_bytes(b"\n".join(_content(packed, name) for name in names))
+
+
+def _content(packed: tarfile.TarFile, name: str) -> bytes:
+    file = packed.extractfile(f"package/{name}")
+    if file is None:
+        message = f"{name} is not in the package"
+        raise SystemExit(message)
+    return file.read()
 
 
 if __name__ == "__main__":
