@@ -140,8 +140,8 @@ test-containers: $(READY) ## The real images and a NATS cluster of three: main w
 	@if $(BIN)/python -c 'import docker; docker.from_env().ping()' 2>/dev/null; then deploy/images/build.sh; fi
 	@$(BIN)/pytest -rs -s tests/containers $(SELECT)
 
-bench: $(READY) ## Measure start-up and the launch paths; writes bench/results/latest.json
-	@$(BIN)/python -m bench
+bench: $(READY) ## Measure start-up, the launch paths and the chat path; writes bench/results/latest.json [PARTS="streams 100"]
+	@$(BIN)/python -m bench $(PARTS)
 
 ##@ Upkeep
 

@@ -1,7 +1,11 @@
-"""Boot a platform of its own and measure it: `python -m bench`."""
+"""Boot platforms of its own and measure them: `python -m bench`, or only some parts of it:
+`python -m bench streams 100`.
+"""
 
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from local_platform.instance import Instance, running
@@ -9,6 +13,8 @@ from local_platform.visitor import Visitor
 
 from bench import crowd, launches, locks, resolving
 from bench.bare import boot_ms
+from bench.chatpath import streams
+from bench.chatpath.ground import ground
 from bench.codeload import serving
 from bench.figures import Figure, keep, machine, percentile, table
 from bench.launches import RUNS, write_skills
@@ -16,28 +22,41 @@ from bench.launches import RUNS, write_skills
 BARE_RUNS = 10
 WARM_RUNS = 3
 EXAMPLES = Path(__file__).parents[1] / "examples/skills"
+PARTS = ("platform", "streams")
 
 
-def main() -> int:
+def main(words: Sequence[str]) -> int:
+    """Of `words`, those that name parts choose them; the rest choose loads of the streams."""
     about = machine()
+    parts = [part for part in PARTS if part in words] or PARTS
+    loads = [word for word in words if word not in PARTS]
+    figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "bench-skills"
-        refs = write_skills(root, RUNS + 1)
-        with serving(resolving.archives()) as codeload:
-            settings = {
-                "SKILL_RESOLVER_LOCAL_ROOTS": f"{EXAMPLES},{root}",
-                "SKILL_RESOLVER_GITHUB_CODELOAD_URL": codeload.url,
-            }
-            with running(Path(folder) / "data", **settings) as instance:
-                figures = [
-                    *_start(instance),
-                    *resolving.measure(instance, codeload),
-                    *_launches(instance, refs),
-                    *locks.measure(),
-                ]
+        if "platform" in parts:
+            figures += _platform(Path(folder))
+        if "streams" in parts:
+            with ground(Path(folder) / "chat") as found:
+                figures += streams.measure(found, loads)
     print(table(figures))
     print(f"\nwritten to {keep(about, figures).relative_to(Path.cwd())}")
     return 0 if all(figure.ok is not False for figure in figures) else 1
+
+
+def _platform(folder: Path) -> list[Figure]:
+    root = folder / "bench-skills"
+    refs = write_skills(root, RUNS + 1)
+    with serving(resolving.archives()) as codeload:
+        settings = {
+            "SKILL_RESOLVER_LOCAL_ROOTS": f"{EXAMPLES},{root}",
+            "SKILL_RESOLVER_GITHUB_CODELOAD_URL": codeload.url,
+        }
+        with running(folder / "data", **settings) as instance:
+            return [
+                *_start(instance),
+                *resolving.measure(instance, codeload),
+                *_launches(instance, refs),
+                *locks.measure(),
+            ]
 
 
 def _start(instance: Instance) -> list[Figure]:
@@ -65,4 +84,4 @@ def _launches(instance: Instance, refs: list[str]) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))
