@@ -107,6 +107,15 @@ def file_content(request: skills.ReadSkillFile) -> skills.SkillFileContent:
     )
 
 
+def entries_of_launch(request: sandbox.GetLaunchEntries) -> sandbox.LaunchEntries:
+    entries: list[Any] = [
+        sandbox.LaunchStarted(seq=1, at=AT, path=None, skill=LAUNCHED),
+        sandbox.LaunchPlanned(seq=2, at=AT, path=sandbox.LaunchPath.INSTALL),
+        sandbox.PhaseStarted(seq=3, at=AT, phase=sandbox.PhaseName.UPLOAD),
+    ]
+    return sandbox.LaunchEntries(entries=entries, ended=False)
+
+
 @pytest.fixture
 def platform(services: FakeServices) -> None:
     answers: list[tuple[Any, Any]] = [
@@ -126,6 +135,7 @@ def platform(services: FakeServices) -> None:
         (sandbox.LIST_TRIALS, sandbox.TrialList(trials=[TRIAL])),
         (sandbox.START_LAUNCH, LAUNCH),
         (sandbox.GET_LAUNCH, LAUNCH),
+        (sandbox.GET_LAUNCH_ENTRIES, entries_of_launch),
         (sandbox.CANCEL_LAUNCH, LAUNCH),
         (chat.GET_SESSION, SESSION),
         (chat.CREATE_SESSION, SESSION),
@@ -156,3 +166,8 @@ def secret() -> keys.SecretMetadata:
 @pytest.fixture
 def launch() -> sandbox.Launch:
     return LAUNCH
+
+
+@pytest.fixture
+def trial() -> sandbox.Trial:
+    return TRIAL

@@ -307,20 +307,22 @@ class TestPlace:
 
 class TestLaunch:
     def test_phases_come_and_go_and_the_end_says_how(self) -> None:
-        updates = LaunchUpdates()
+        updates = LaunchUpdates({})
+        at = "2026-01-01T00:00:00Z"
         entries = [
-            {"type": "launch.started", "seq": 1, "path": "install"},
-            {"type": "phase.started", "seq": 2, "at": "2026-01-01T00:00:00Z", "phase": "upload"},
+            {"type": "launch.started", "seq": 1, "at": at, "path": "install"},
+            {"type": "phase.started", "seq": 2, "at": at, "phase": "upload"},
             {
                 "type": "phase.failed",
                 "seq": 3,
-                "at": "",
+                "at": at,
                 "phase": "upload",
                 "detail": "<full>",
             },
             {
                 "type": "launch.ended",
                 "seq": 4,
+                "at": at,
                 "state": "failed",
                 "error": {"code": "install_failed", "detail": "It <failed>"},
             },

@@ -3,15 +3,24 @@ scripts.
 """
 
 import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote
 
 import httpx
 import pytest
 from common.clock import utc_now
 from common.contracts import chat, keys, sandbox, skills
-from common.errors import ErrorCode, NotFoundError
+from common.errors import ConflictError, ErrorCode, NotFoundError
 from common.testing.bus import FakeServices
+from fastapi import FastAPI
+from gateway.endpoints.dependencies import Edge
+from gateway.main import application
+from gateway.service.identity import Authenticator, Owners
+from gateway.service.login import Login
+from gateway.settings import Settings
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LAUNCH_ID = "lau_" + "1" * 20
@@ -55,9 +64,11 @@ class TestEveryPage:
         assert not re.search(r"\sstyle\s*=", html)
         assert not re.search(r"<script(?![^>]*src=\"/static/)", html)
         assert "<style" not in html
+        pointer = r"<link rel=\"canonical\"[^>]*>"
+        html = re.sub(pointer, "", html)
         loaded = re.findall(r"<(?:link|script|img)\b[^>]*?(?:src|href)=\"([^\"]*)", html)
         assert loaded
-        assert all(address.startswith("/static/") for address in loaded)
+        assert all(address.startswith(("/static/", "/badge/")) for address in loaded)
 
     @pytest.mark.parametrize("path", PAGES)
     async def test_visiting_starts_nothing(
@@ -140,6 +151,128 @@ class TestHome:
         assert "<script>alert" not in response.text
         assert "<img src=x" not in response.text
 
+    @pytest.mark.parametrize(
+        ("ref", "leads_to"),
+        [("acme/tools", "/acme/tools"), ("https://github.com/acme/tools.git", "/acme/tools")],
+    )
+    async def test_a_repository_of_many_skills_leads_to_its_page(
+        self, client: httpx.AsyncClient, services: FakeServices, ref: str, leads_to: str
+    ) -> None:
+        services.answer(skills.RESOLVE, ConflictError("many", code=ErrorCode.SKILL_AMBIGUOUS))
+
+        response = await client.get("/", params={"ref": ref})
+
+        assert response.headers["location"] == leads_to
+
+    @pytest.mark.parametrize(
+        ("path", "ref"),
+        [
+            ("/github.com/acme/tools", "github.com/acme/tools"),
+            ("/https://skills.sh/acme/tools/pdf", "https://skills.sh/acme/tools/pdf"),
+            ("/https:/skills.sh/acme/tools/pdf", "https://skills.sh/acme/tools/pdf"),
+        ],
+    )
+    async def test_a_whole_address_behind_our_host_is_a_ref(
+        self, client: httpx.AsyncClient, path: str, ref: str
+    ) -> None:
+        response = await client.get(path)
+
+        location = httpx.URL(response.headers["location"])
+        assert (location.path, location.params["ref"]) == ("/", ref)
+
+
+class TestVisitor:
+    """Who has not logged in sees what is public, and is sent to log in for the rest."""
+
+    @pytest.fixture
+    async def stranger(
+        self, site: FastAPI, edge: Edge, settings: Settings, services: FakeServices
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        authenticator = Authenticator(services, Owners(services), verifier=None)
+        login = cast("Login", object())
+        app = application(site, replace(edge, authenticator=authenticator, login=login), settings)
+        base_url = "http://127.0.0.1:8000"
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=base_url
+        ) as client:
+            yield client
+
+    @pytest.mark.parametrize("path", ["/", "/acme/tools/skills/pdf"])
+    async def test_skills_can_be_looked_at(
+        self, stranger: httpx.AsyncClient, services: FakeServices, path: str
+    ) -> None:
+        response = await stranger.get(path)
+
+        assert response.status_code == 200
+        assert "/auth/login?next=" in response.text
+        assert "Try pdf</button>" not in response.text
+        assert asked(services, keys.GetSettings) == []
+
+    @pytest.mark.parametrize(
+        "path", ["/dashboard", "/settings", f"/acme/tools/pdf?session={SESSION_ID}"]
+    )
+    async def test_what_is_somebodys_needs_a_login(
+        self, stranger: httpx.AsyncClient, path: str
+    ) -> None:
+        response = await stranger.get(path)
+
+        assert response.status_code == 303
+        assert response.headers["location"].startswith("/auth/login?next=")
+
+
+class TestBadge:
+    async def test_it_is_an_image_that_acts_in_nothing(self, client: httpx.AsyncClient) -> None:
+        response = await client.get(f"/badge/acme/tools/{quote(HOSTILE)}.svg")
+
+        assert response.headers["content-type"] == "image/svg+xml"
+        assert "<script" not in response.text
+        assert "<img" not in response.text
+        assert "sandbox" in response.headers["content-security-policy"]
+
+    async def test_looking_at_it_fetches_nothing(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        response = await client.get("/badge/acme/tools/skills/pdf.svg")
+
+        assert "try this skill: pdf" in response.text
+        assert services.asked == []
+
+
+class TestViewer:
+    async def test_a_finding_leads_to_its_line(
+        self, client: httpx.AsyncClient, services: FakeServices, skill: skills.ResolvedSkill
+    ) -> None:
+        finding = skills.Finding(
+            rule="pipes", severity="danger", file="SKILL.md", line=4, excerpt="curl | sh"
+        )
+        report = skills.SafetyReport(verdict="confirm", findings=[finding])
+        services.answer(skills.RESOLVE, skill.model_copy(update={"report": report}))
+
+        html = (await client.get("/acme/tools/skills/pdf")).text
+        source = (await client.get("/acme/tools/skills/pdf?file=SKILL.md&view=source")).text
+
+        assert "file=SKILL.md&amp;view=source#L4" in html
+        assert '<li id="L4" class="found danger">' in source
+
+    async def test_a_fragment_links_to_this_site_only(self, client: httpx.AsyncClient) -> None:
+        response = await client.get(
+            f"/ui/skills/{DIGEST}/file", params={"path": "SKILL.md", "here": "javascript:alert(1)"}
+        )
+
+        assert "javascript:" not in response.text
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+
+    async def test_files_stand_in_their_directories(
+        self, client: httpx.AsyncClient, services: FakeServices, skill: skills.ResolvedSkill
+    ) -> None:
+        file = skills.SkillFile(path="a/b/c.txt", size=1, mode=0o644, sha256="0")
+        services.answer(skills.RESOLVE, skill.model_copy(update={"files": [file]}))
+
+        html = (await client.get("/acme/tools/skills/pdf")).text
+
+        assert html.index("<summary>a/</summary>") < html.index("<summary>b/</summary>")
+        assert 'data-file="a/b/c.txt">c.txt</a>' in html
+
 
 class TestSkillPage:
     async def test_the_path_is_the_ref(
@@ -183,7 +316,7 @@ class TestSkillPage:
 
         html = (await client.get("/acme/tools/skills/pdf")).text
 
-        assert "stored, ends in 9876" in html
+        assert "ends in 9876" in html
 
     async def test_a_variable_entered_for_other_bytes_is_asked_for_again(
         self, client: httpx.AsyncClient, services: FakeServices, secret: keys.SecretMetadata
@@ -193,7 +326,7 @@ class TestSkillPage:
 
         html = (await client.get("/acme/tools/skills/pdf")).text
 
-        assert "stored, ends in" not in html
+        assert "ends in" not in html
 
     @pytest.mark.parametrize(
         ("verdict", "has_button", "has_tick"),
@@ -269,6 +402,7 @@ class TestLaunchPage:
         ended_at = None if ended is None else utc_now() - ended
         now = launch.model_copy(update={"state": state, "ended_at": ended_at})
         services.answer(sandbox.GET_LAUNCH, now)
+        services.answer(sandbox.GET_LAUNCH_ENTRIES, entries(None if ended is None else state))
 
         html = (await client.get(f"/acme/tools/skills/pdf?launch={LAUNCH_ID}")).text
 
@@ -276,6 +410,55 @@ class TestLaunchPage:
         assert ("data-open" in html) is goes_on
         assert shows in visible
         assert ("hx-sse:connect" in html) is (state == "running")
+
+    async def test_what_is_to_come_says_how_long_it_took_the_last_time(
+        self, client: httpx.AsyncClient, services: FakeServices, trial: sandbox.Trial
+    ) -> None:
+        before = trial.model_copy(update={"path": sandbox.LaunchPath.INSTALL})
+        services.answer(sandbox.LIST_TRIALS, sandbox.TrialList(trials=[before]))
+
+        html = (await client.get(f"/acme/tools/skills/pdf?launch={LAUNCH_ID}")).text
+
+        assert 'class="coming"' in html
+        assert "last time 1.5 s" in html
+
+    async def test_another_tab_sees_the_launch_that_goes_on(
+        self, client: httpx.AsyncClient, services: FakeServices, trial: sandbox.Trial
+    ) -> None:
+        now = trial.model_copy(update={"state": sandbox.LaunchState.RUNNING})
+        services.answer(sandbox.LIST_TRIALS, sandbox.TrialList(trials=[now]))
+
+        html = (await client.get("/acme/tools/skills/pdf")).text
+
+        assert f"/ui/launches/{LAUNCH_ID}/events" in html
+        assert "Try pdf</button>" not in html
+
+    async def test_a_failure_shows_the_log_and_keeps_the_choices(
+        self, client: httpx.AsyncClient, services: FakeServices, launch: sandbox.Launch
+    ) -> None:
+        failed = launch.model_copy(update={"state": "failed", "ended_at": AT})
+        services.answer(sandbox.GET_LAUNCH, failed)
+        services.answer(sandbox.GET_LAUNCH_ENTRIES, entries("failed"))
+
+        html = (await client.get(f"/acme/tools/skills/pdf?launch={LAUNCH_ID}")).text
+
+        assert "phase.failed upload no space &lt;left&gt;" in html
+        assert f'name="digest" value="{DIGEST}"' in html
+        assert 'name="ref" value="acme/tools/pdf"' in html
+
+
+def entries(state: str | None) -> sandbox.LaunchEntries:
+    """A launch's journal up to its end, if it has one."""
+    told: list[Any] = [
+        sandbox.LaunchPlanned(seq=1, at=AT, path=sandbox.LaunchPath.INSTALL),
+        sandbox.PhaseStarted(seq=2, at=AT, phase=sandbox.PhaseName.UPLOAD),
+    ]
+    if state == "failed":
+        phase = sandbox.PhaseName.UPLOAD
+        told.append(sandbox.PhaseFailed(seq=3, at=AT, phase=phase, detail="no space <left>"))
+    if state is not None:
+        told.append(sandbox.LaunchEnded(seq=4, at=AT, state=state, path=None))
+    return sandbox.LaunchEntries(entries=told, ended=state is not None)
 
 
 class TestRepositoryPage:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
 
-from common.errors import ForbiddenError
+from common.errors import ForbiddenError, UnauthenticatedError
 from common.health import Check
 from fastapi import Depends, Header, Query, Request
 
@@ -91,6 +91,16 @@ async def current_person(caller: CallerDep) -> str:
     return caller.owner_id
 
 
+async def current_visitor(request: Request, edge: EdgeDep) -> str | None:
+    """The owner of whoever looks; None for who has not logged in. A token must hold, if sent."""
+    try:
+        return await current_owner(await current_caller(request, edge))
+    except UnauthenticatedError:
+        if "authorization" in request.headers:
+            raise
+        return None
+
+
 async def anyone(request: Request, edge: EdgeDep) -> None:
     """No token is needed, but one that is sent must hold."""
     if "authorization" in request.headers:
@@ -114,6 +124,7 @@ async def place(
 
 
 OwnerDep = Annotated[str, Depends(current_owner)]
+VisitorDep = Annotated[str | None, Depends(current_visitor)]
 ClientDep = Annotated[str, Depends(current_client)]
 PersonDep = Annotated[str, Depends(current_person)]
 BodiesDep = Annotated[Bodies, Depends(bodies_of)]

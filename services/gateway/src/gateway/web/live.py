@@ -8,13 +8,13 @@ again from that turn's beginning and gets what is newer.
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from common.errors import InvalidError
 from markupsafe import Markup
 
 from gateway.model.frames import Frame
-from gateway.model.progress import Progress
+from gateway.model.progress import Durations, Progress
 from gateway.model.transcript import Part, Transcript, Turn
 from gateway.web.blocks import Blocks
 from gateway.web.rendering import macro, partial
@@ -161,8 +161,8 @@ class ChatUpdates:
 class LaunchUpdates:
     """Encodes a launch's journal for its page; the panel is small and is sent whole."""
 
-    def __init__(self) -> None:
-        self._progress = Progress()
+    def __init__(self, usual: Mapping[str, Durations]) -> None:
+        self._progress = Progress(usual=usual)
 
     def __call__(self, frames: list[Frame]) -> bytes:
         for frame in frames:

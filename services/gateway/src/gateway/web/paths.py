@@ -21,8 +21,16 @@ class _Repo(_Owner):
     regex = r"[A-Za-z0-9._-]{1,100}"
 
 
+class _Address(_Owner):
+    """A whole address of another site, with or without its scheme; a browser may join slashes."""
+
+    regex = r"(?:https?:/{1,2})?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+/.+"
+
+
+register_url_convertor("address", _Address())
 register_url_convertor("owner", _Owner())
 register_url_convertor("repo", _Repo())
 
 REPOSITORY = "/{owner:owner}/{repo:repo}"
 SKILL = f"{REPOSITORY}/{{skill:path}}"
+ADDRESS = "/{address:address}"

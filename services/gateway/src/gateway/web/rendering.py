@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from common.clock import utc_now
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -50,6 +50,11 @@ def page(template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": POLICY})
 
 
+def fragment(html: str) -> HTMLResponse:
+    """A piece of a page; opened by itself it may do no more than a page."""
+    return HTMLResponse(html, headers={"Content-Security-Policy": POLICY})
+
+
 def macro(template: str, name: str) -> Callable[..., Markup]:
     """A piece of a page, to be sent by itself."""
     found: Callable[..., Markup] = getattr(TEMPLATES.get_template(template).module, name)
@@ -76,6 +81,12 @@ def ago(moment: datetime | None) -> str:
             count = seconds // size
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def web_address(text: str | None) -> str | None:
+    """An address that a stranger wrote, where it leads to a web site."""
+    parts = urlsplit(text or "")
+    return text if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
 def size(count: int) -> str:
@@ -121,6 +132,7 @@ def _templates() -> Environment:
     environment.filters |= {
         "ago": ago,
         "size": size,
+        "web_address": web_address,
         "seconds": seconds,
         "pretty": _pretty,
         "markdown": markdown.render,

@@ -13,11 +13,13 @@ from starlette.staticfiles import StaticFiles
 from gateway.endpoints.problems import http_error
 from gateway.web.pages import (
     account,
+    badge,
     chat,
     dashboard,
     docs,
     home,
     launching,
+    repository,
     settings_page,
     shared,
     skill,
@@ -25,7 +27,10 @@ from gateway.web.pages import (
 from gateway.web.pages.route import error_page
 from gateway.web.rendering import STATIC
 
-PAGES = (home, account, dashboard, settings_page, docs, launching, chat, shared, skill)
+PAGES = (
+    *(home, badge, account, dashboard, settings_page, docs, launching, chat, shared),
+    *(repository, skill),
+)
 
 
 class _Static(StaticFiles):

@@ -9,6 +9,7 @@ from common.contracts.sandbox import (
     CancelLaunch,
     GetLaunch,
     Launch,
+    LaunchState,
     StartLaunch,
 )
 from common.contracts.skills import GET_SKILL, GetSkill, ResolvedSkill
@@ -20,14 +21,13 @@ from starlette.responses import Response
 from gateway.endpoints.dependencies import EdgeDep, OwnerDep, ServicesDep
 from gateway.endpoints.event_stream import EventStream
 from gateway.endpoints.launches import START
-from gateway.errors import problem
 from gateway.ports import Services
 from gateway.service.sources import launch_source
 from gateway.web.live import LaunchUpdates
 from gateway.web.pages.chat import session_url
-from gateway.web.pages.route import PageRoute, field, form_of, own_path, see
-from gateway.web.pages.skill import skill_context, variable_scope
-from gateway.web.rendering import page
+from gateway.web.pages.route import PageRoute, field, form_of, own_path, see, told
+from gateway.web.pages.skill import Asked, Beside, page_of_skill, variable_scope
+from gateway.web.pages.watched import usual_of
 
 router = APIRouter(prefix="/ui", route_class=PageRoute, include_in_schema=False)
 
@@ -45,8 +45,9 @@ async def start(request: Request, services: ServicesDep, owner_id: OwnerDep) -> 
         launch = await _launch(services, owner_id, skill, form)
     except (ConflictError, ForbiddenError, RateLimitedError) as exc:
         return await _refused(request, services, owner_id, skill, exc)
-    joined = "&" if "?" in here else "?"
-    return see(f"{here}{joined}launch={launch.id}")
+    if launch.state is LaunchState.READY:
+        return await _opened(services, owner_id, launch)
+    return see(_at(here, launch))
 
 
 @router.get("/launches/{launch_id}/events")
@@ -54,7 +55,8 @@ async def events(edge: EdgeDep, owner_id: OwnerDep, launch_id: str) -> Response:
     """The launch's panel, whenever it changes."""
     source = launch_source(edge.services, owner_id, launch_id)
     viewer = await edge.viewers.open(source, after=0)
-    return EventStream(edge.viewers, viewer, keepalive=edge.keepalive, encode=LaunchUpdates())
+    updates = LaunchUpdates(await usual_of(edge.services, owner_id))
+    return EventStream(edge.viewers, viewer, keepalive=edge.keepalive, encode=updates)
 
 
 @router.post("/launches/{launch_id}/cancel")
@@ -65,18 +67,25 @@ async def cancel(
     launch = await services.call(
         CANCEL_LAUNCH, CancelLaunch(owner_id=owner_id, launch_id=launch_id)
     )
-    here = own_path(form.get("here", "/"))
-    return see(f"{here}{'&' if '?' in here else '?'}launch={launch.id}")
+    return see(_at(own_path(form.get("here", "/")), launch))
 
 
 @router.post("/launches/{launch_id}/session")
 async def open_session(services: ServicesDep, owner_id: OwnerDep, launch_id: str) -> Response:
     """The conversation that this launch was for: pressed twice, still one."""
     launch = await services.call(GET_LAUNCH, GetLaunch(owner_id=owner_id, launch_id=launch_id))
+    return await _opened(services, owner_id, launch)
+
+
+async def _opened(services: Services, owner_id: str, launch: Launch) -> Response:
     request = CreateSession(
         owner_id=owner_id, launch_id=launch.id, idempotency_key=f"page-{launch.id}"
     )
     return see(session_url(await services.call(CREATE_SESSION, request)))
+
+
+def _at(here: str, launch: Launch) -> str:
+    return f"{here}{'&' if '?' in here else '?'}launch={launch.id}"
 
 
 async def _store_variables(
@@ -114,9 +123,5 @@ async def _refused(
     request: Request, services: Services, owner_id: str, skill: ResolvedSkill, error: AppError
 ) -> Response:
     """The page again, with the reason beside the button."""
-    context = await skill_context(services, owner_id, skill, ref=None, file=None)
-    base = str(request.base_url).rstrip("/")
-    body = problem(error)
-    return page(
-        "skill.html", status=body["status"], **context, launch=None, problem=body, base=base
-    )
+    beside = Beside(Asked(), problem=told(error))
+    return await page_of_skill(request, services, owner_id, skill, beside)

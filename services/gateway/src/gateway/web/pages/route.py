@@ -115,9 +115,19 @@ def see(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
 
 
-async def is_isolated(services: Services, owner_id: str) -> bool:
+def known(visitor: str | None) -> str:
+    """The owner, where only an owner may look."""
+    if visitor is None:
+        message = "log in first"
+        raise UnauthenticatedError(message)
+    return visitor
+
+
+async def is_isolated(services: Services, visitor: str | None) -> bool:
     """Whether skills run isolated, as far as is known."""
-    sandbox = await if_there(services.call(GET_SANDBOX, OwnerRequest(owner_id=owner_id)))
+    if visitor is None:
+        return True
+    sandbox = await if_there(services.call(GET_SANDBOX, OwnerRequest(owner_id=visitor)))
     return sandbox is None or sandbox.isolation != "none"
 
 

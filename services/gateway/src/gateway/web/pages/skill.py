@@ -1,13 +1,9 @@
-"""A skill before it runs, and while it is launched; a repository's skills to pick from. Visiting
-starts nothing.
-"""
+"""A skill before it runs, and while it is launched. Visiting starts nothing."""
 
 import asyncio
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from common.clock import utc_now
 from common.contracts.keys import (
     GET_SETTINGS,
     LIST_SECRETS,
@@ -19,35 +15,33 @@ from common.contracts.keys import (
 from common.contracts.sandbox import GET_LAUNCH, GetLaunch, Launch
 from common.contracts.skills import (
     GET_SKILL,
-    LIST_REPOSITORY,
     RESOLVE,
     Digest,
     GetSkill,
-    ListRepository,
     ResolvedSkill,
     ResolveSkill,
 )
 from common.ids import new_id
 from common.providers import PROVIDERS
 from fastapi import APIRouter, Query, Request
-from markupsafe import Markup
 from pydantic import BaseModel, Field
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
-from gateway.endpoints.dependencies import EdgeDep, OwnerDep, ServicesDep
+from gateway.endpoints.dependencies import EdgeDep, ServicesDep, VisitorDep
 from gateway.endpoints.skills import FETCH
-from gateway.model.progress import Phase, Progress
 from gateway.ports import Services
+from gateway.service.watching import trials_of, under_way
 from gateway.web.pages.chat import chat_page
-from gateway.web.pages.route import PageRoute, if_there, is_isolated, see
+from gateway.web.pages.route import PageRoute, if_there, is_isolated, known, own_path
 from gateway.web.pages.viewer import show
-from gateway.web.paths import REPOSITORY, SKILL
-from gateway.web.rendering import macro, page, skill_url
+from gateway.web.pages.watched import watched
+from gateway.web.paths import SKILL
+from gateway.web.rendering import fragment, macro, page, skill_url
+from gateway.web.tree import tree_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-# A launch that has just ended goes on into the chat; an old one is looked at.
-_FRESH = timedelta(minutes=1)
+View = Literal["", "source"]
 
 
 class Asked(BaseModel):
@@ -55,87 +49,124 @@ class Asked(BaseModel):
 
     ref: str | None = Field(default=None, max_length=2000)
     file: str | None = Field(default=None, max_length=1000)
+    view: View = ""
     launch: str | None = Field(default=None, max_length=100)
     session: str | None = Field(default=None, max_length=100)
 
 
 @router.get("/ui/skills/{digest}/file")
 async def file(
-    services: ServicesDep, digest: Digest, path: Annotated[str, Query(max_length=1000)]
+    services: ServicesDep,
+    digest: Digest,
+    path: Annotated[str, Query(max_length=1000)],
+    here: Annotated[str, Query(max_length=4000)] = "",
+    view: View = "",
 ) -> Response:
     """The file viewer alone, for a page that is open."""
-    return HTMLResponse(macro("_skill.html", "viewer")(await show(services, digest, path)))
-
-
-@router.get(REPOSITORY)
-async def repository(
-    services: ServicesDep,
-    owner: str,
-    repo: str,
-    q: Annotated[str, Query(max_length=200)] = "",
-) -> Response:
-    found = await services.call(
-        LIST_REPOSITORY, ListRepository(owner=owner, repo=repo), within=FETCH
-    )
-    if len(found.skills) == 1:
-        only = found.skills[0]
-        return see(skill_url(found.owner, found.repo, only.path, only.name))
-    words = q.lower().split()
-    shown = [
-        skill
-        for skill in found.skills
-        if all(word in f"{skill.name} {skill.description} {skill.path}".lower() for word in words)
-    ]
-    return page("repository.html", found=found, shown=shown, q=q)
+    skill = await services.call(GET_SKILL, GetSkill(digest=digest))
+    shown = await show(services, skill, path, view)
+    return fragment(macro("_skill.html", "viewer")(shown, skill, own_path(here)))
 
 
 @router.get(SKILL)
 async def skill_page(
     request: Request,
     edge: EdgeDep,
-    owner_id: OwnerDep,
+    visitor: VisitorDep,
     asked: Annotated[Asked, Query()],
 ) -> Response:
     if asked.session:
-        return await chat_page(edge, owner_id, asked.session)
-    launched: Launch | None = None
+        return await chat_page(edge, known(visitor), asked.session)
+    launch: Launch | None = None
     if asked.launch:
-        of_launch = GetLaunch(owner_id=owner_id, launch_id=asked.launch)
-        launched = await edge.services.call(GET_LAUNCH, of_launch)
-    words = asked.ref or request.url.path.strip("/")
-    skill = await _skill(edge.services, words, launched)
-    context = await skill_context(edge.services, owner_id, skill, ref=asked.ref, file=asked.file)
-    panel = None if launched is None else _watched(launched, context)
-    base = str(request.base_url).rstrip("/")
-    return page("skill.html", **context, launch=panel, problem=None, base=base)
+        of_launch = GetLaunch(owner_id=known(visitor), launch_id=asked.launch)
+        launch = await edge.services.call(GET_LAUNCH, of_launch)
+    skill = await _skill(edge.services, asked.ref or request.url.path.strip("/"), launch)
+    if launch is None and visitor is not None and not asked.file:
+        launch = await _under_way(edge.services, visitor, skill)
+    return await page_of_skill(request, edge.services, visitor, skill, Beside(asked, launch))
 
 
-async def skill_context(
-    services: Services, owner_id: str, skill: ResolvedSkill, *, ref: str | None, file: str | None
-) -> dict[str, Any]:
-    """What the page of a skill shows, besides a launch or a problem."""
-    settings, secrets, shown, isolated = await asyncio.gather(
-        if_there(services.call(GET_SETTINGS, GetSettings(owner_id=owner_id))),
-        if_there(services.call(LIST_SECRETS, ListSecrets(owner_id=owner_id))),
-        show(services, skill.digest, file or _manual(skill)),
-        is_isolated(services, owner_id),
-    )
-    stored = secrets.secrets if secrets else []
+class Beside:
+    """What stands on the page beside the skill itself."""
+
+    def __init__(
+        self, asked: Asked, launch: Launch | None = None, problem: dict[str, Any] | None = None
+    ) -> None:
+        self.asked = asked
+        self.launch = launch
+        self.problem = problem
+
+
+async def page_of_skill(
+    request: Request,
+    services: Services,
+    visitor: str | None,
+    skill: ResolvedSkill,
+    beside: Beside,
+) -> Response:
+    asked = beside.asked
     here = skill_url(skill.owner, skill.repo, skill.path, skill.name)
-    query = urlencode({"ref": ref}) if ref else ""
-    provider = PROVIDERS.get(settings.provider) if settings else None
+    query = urlencode({"ref": asked.ref}) if asked.ref else ""
+    whole = f"{here}?{query}" if query else here
+    own, file, isolated, panel = await asyncio.gather(
+        _own(services, visitor, skill),
+        show(services, skill, asked.file or _manual(skill), asked.view),
+        is_isolated(services, visitor),
+        _panel(services, visitor, beside.launch, whole),
+    )
+    return page(
+        "skill.html",
+        status=beside.problem["status"] if beside.problem else 200,
+        **own,
+        skill=skill,
+        tree=tree_of(skill),
+        shown=file,
+        is_isolated=isolated,
+        visitor=visitor,
+        key=new_id("key"),
+        here=whole,
+        here_with=f"{whole}&" if query else f"{here}?",
+        path=here,
+        launch=panel,
+        is_moving=beside.launch is not None and beside.launch.ended_at is None,
+        problem=beside.problem,
+        base=str(request.base_url).rstrip("/"),
+    )
+
+
+async def _panel(
+    services: Services, visitor: str | None, launch: Launch | None, here: str
+) -> str | None:
+    if launch is None or visitor is None:
+        return None
+    return await watched(services, visitor, launch, here)
+
+
+async def _own(services: Services, visitor: str | None, skill: ResolvedSkill) -> dict[str, Any]:
+    """What the owner has for the skill: a model, variables. Who has not logged in has nothing."""
+    settings: OwnerSettings | None = None
+    stored: list[SecretMetadata] = []
+    if visitor is not None:
+        settings, secrets = await asyncio.gather(
+            if_there(services.call(GET_SETTINGS, GetSettings(owner_id=visitor))),
+            if_there(services.call(LIST_SECRETS, ListSecrets(owner_id=visitor))),
+        )
+        stored = secrets.secrets if secrets else []
     return {
-        "skill": skill,
         "settings": settings,
-        "provider": provider,
+        "provider": PROVIDERS.get(settings.provider) if settings else None,
         "lacks_key": _lacks_key(settings, stored),
         "secrets": _variables(skill, stored),
-        "shown": shown,
-        "is_isolated": isolated,
-        "key": new_id("key"),
-        "here": f"{here}?{query}" if query else here,
-        "here_with": f"{here}?{query}&" if query else f"{here}?",
     }
+
+
+async def _under_way(services: Services, owner_id: str, skill: ResolvedSkill) -> Launch | None:
+    """A launch of exactly this that goes on already, begun in another tab or device."""
+    launch_id = under_way(await trials_of(services, owner_id), skill.digest)
+    if launch_id is None:
+        return None
+    return await services.call(GET_LAUNCH, GetLaunch(owner_id=owner_id, launch_id=launch_id))
 
 
 async def _skill(services: Services, ref: str, launched: Launch | None) -> ResolvedSkill:
@@ -170,31 +201,3 @@ def _variables(skill: ResolvedSkill, stored: list[SecretMetadata]) -> dict[str, 
 def variable_scope(skill: ResolvedSkill) -> str:
     """The `owner/repo/path` that a variable is entered for."""
     return "/".join(part for part in (skill.owner, skill.repo, skill.path) if part)
-
-
-def _watched(launched: Launch, context: dict[str, Any]) -> Markup:
-    retry = {
-        "ref": launched.ref,
-        "digest": launched.skill.digest,
-        "report_ack": launched.skill.digest,
-        "here": context["here"],
-        "key": new_id("key"),
-    }
-    is_fresh = launched.ended_at is not None and utc_now() - launched.ended_at < _FRESH
-    watched = macro("_launch.html", "watched")
-    return watched(progress_of(launched), launched.id, context["here"], retry, is_fresh)
-
-
-def progress_of(launched: Launch) -> Progress:
-    phases = [
-        Phase(
-            name=phase.name,
-            state=phase.state,
-            started=phase.started_at.isoformat(),
-            took=(phase.ended_at - phase.started_at).total_seconds() if phase.ended_at else None,
-            detail=phase.detail,
-        )
-        for phase in launched.phases
-    ]
-    error = launched.error.model_dump(mode="json") if launched.error else None
-    return Progress(state=launched.state, path=launched.path, phases=phases, error=error)

@@ -2,14 +2,41 @@
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
 
-  // The theme: by system until a choice is made.
-  $("[data-theme-toggle]")?.addEventListener("click", () => {
-    const root = document.documentElement;
-    const isDark = root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = isDark ? "light" : "dark";
-    localStorage.setItem("theme", root.dataset.theme);
+  // The theme: by system, or one that was chosen.
+  const toggle = $("[data-theme-toggle]");
+  const themes = ["system", "light", "dark"];
+  const showTheme = () => {
+    const chosen = document.documentElement.dataset.theme ?? "system";
+    $("[aria-hidden]", toggle).textContent = { system: "◐", light: "☀", dark: "☾" }[chosen];
+    $(".hidden-label", toggle).textContent = `Theme: ${chosen === "system" ? "by system" : chosen}`;
+    toggle.title = $(".hidden-label", toggle).textContent;
+  };
+  if (toggle) {
+    toggle.hidden = false;
+    showTheme();
+    toggle.addEventListener("click", () => {
+      const root = document.documentElement;
+      const next = themes[(themes.indexOf(root.dataset.theme ?? "system") + 1) % themes.length];
+      if (next === "system") delete root.dataset.theme;
+      else root.dataset.theme = next;
+      localStorage.setItem("theme", next);
+      showTheme();
+    });
+  }
+
+  // What can be copied says so once it can; a bookmarklet is dragged, not pressed.
+  document.querySelectorAll("[data-copy]").forEach((button) => {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText($(button.dataset.copy).textContent);
+      const words = button.firstChild;
+      words.textContent = "Copied";
+      setTimeout(() => { words.textContent = "Copy"; }, 2000);
+    });
+  });
+  $("[data-bookmarklet]")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    event.target.nextSibling.textContent = " is for your bookmarks bar: drag it there, and press it on any page of a skill.";
   });
 
   // Questions before what cannot be undone, and one request for one press.
@@ -40,6 +67,8 @@
     });
     const none = $("#none");
     if (none) none.hidden = shown > 0;
+    const found = $("[data-found]");
+    if (found) found.textContent = `${shown} found`;
   });
 
   // Settings: a provider brings its usual model.
@@ -60,15 +89,19 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[hx-target='#viewer']");
     if (!link) return;
-    document.querySelectorAll(".tree a[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
-    if (link.closest(".tree")) link.setAttribute("aria-current", "true");
+    document.querySelectorAll(".tree li[aria-current]").forEach((other) => other.removeAttribute("aria-current"));
+    document.querySelectorAll(".tree a").forEach((other) => {
+      if (other.dataset.file === link.dataset.file) other.parentElement.setAttribute("aria-current", "true");
+    });
     const line = link.hash.match(/^#L\d+$/)?.[0];
-    if (line) {
-      document.addEventListener("htmx:after:swap", () => {
-        location.hash = line;
-        $(line)?.scrollIntoView({ block: "center" });
-      }, { once: true });
-    }
+    const shown = () => {
+      document.removeEventListener("htmx:after:swap", shown);
+      if (line) history.replaceState(null, "", line);
+      $(line ?? "#viewer")?.scrollIntoView({ block: line ? "center" : "nearest" });
+      if (line) $(line)?.classList.add("aimed");
+      $("#viewer").focus({ preventScroll: true });
+    };
+    document.addEventListener("htmx:after:swap", shown);
   });
 
   // A launch that is over: into the chat, or show the way on.
