@@ -4,10 +4,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common.testing.fixtures import anyio_backend, database, mongodb_uri, nats_connection, nats_url
+from common.testing.fixtures import (
+    anyio_backend,
+    database,
+    finished_spans,
+    measured,
+    mongodb_uri,
+    nats_connection,
+    nats_url,
+    spans,
+)
 from hypothesis import settings
 
-__all__ = ["anyio_backend", "database", "mongodb_uri", "nats_connection", "nats_url"]
+__all__ = [
+    "anyio_backend",
+    "database",
+    "finished_spans",
+    "measured",
+    "mongodb_uri",
+    "nats_connection",
+    "nats_url",
+    "spans",
+]
 
 LAYERS = ("integration", "e2e", "browser", "security")
 SUMMARY = "summary"

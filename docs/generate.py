@@ -13,6 +13,7 @@ from pathlib import Path
 from common.contracts.events import EVENTS
 from common.contracts.skills import Severity
 from common.messaging.permissions import users_config
+from common.metrics.table import TABLE
 from gateway.main import openapi_document
 from sandbox_manager.model.pool import TRANSITIONS
 from skill_resolver.model.report.meanings import MEANINGS
@@ -23,6 +24,10 @@ POLICY = ROOT / "docs/how-to/weigh-skills.md"
 RULES_TABLE = (
     "<!-- rules: written by `make docs` from the tables of the report -->",
     "<!-- /rules -->",
+)
+METRICS = (
+    "<!-- metrics: written by `make docs` from libs/common/src/common/metrics/table.py -->",
+    "<!-- /metrics -->",
 )
 STATES = (
     "<!-- states: written by `make docs` from the transition table -->",
@@ -68,6 +73,20 @@ def promises() -> str:
     ]
     table = ["| promise | shown by |", "| --- | --- |", *rows]
     return between((ROOT / "docs/security.md").read_text(), PROMISES, table)
+
+
+def metrics() -> str:
+    """docs/metrics.md: every metric, with where it is found and what its labels are."""
+    parts: list[str] = []
+    for whose, table in TABLE.items():
+        parts += ["", f"## {whose[0].upper()}{whose[1:]}", ""]
+        parts += ["| metric | kind | unit | labels | meaning |", "| --- | --- | --- | --- | --- |"]
+        parts += [
+            f"| `{metric.exported}` | {metric.kind} | {metric.unit.strip('{}')} |"
+            f" {', '.join(f'`{label}`' for label in metric.labels)} | {metric.meaning} |"
+            for metric in table
+        ]
+    return between((ROOT / "docs/metrics.md").read_text(), METRICS, parts)
 
 
 def linked(check: str) -> str:
@@ -119,6 +138,7 @@ def generated() -> dict[Path, str]:
         POLICY: safety_rules(),
         ROOT / "deploy/nats/users.conf": users_config(),
         ROOT / "docs/security.md": promises(),
+        ROOT / "docs/metrics.md": metrics(),
     }
 
 

@@ -11,6 +11,7 @@ import yaml
 from chat_proxy.relay.settings import Settings as RelaySettings
 from chat_proxy.settings import Settings as ChatProxySettings
 from common.contracts.access import USERS
+from common.metrics.table import EVERY_SERVICE, TABLE
 from common.settings import SharedSettings
 from gateway.settings import Settings as GatewaySettings
 from keys.settings import Settings as KeysSettings
@@ -137,13 +138,15 @@ class TestScaling:
     @pytest.mark.parametrize("component", USERS)
     def test_each_scales_by_cpu_and_by_a_metric_that_exists(self, component: str) -> None:
         cpu, custom = named("HorizontalPodAutoscaler", component)["spec"]["metrics"]
-        sources = [*ROOT.glob("services/*/src/**/*.py"), *ROOT.glob("libs/common/src/**/*.py")]
-        declared = {
-            name for path in sources for name in re.findall(r'Gauge\(\s*"(\w+)"', path.read_text())
+        measured = {
+            metric.exported
+            for whose in (EVERY_SERVICE, component)
+            for metric in TABLE.get(whose, ())
+            if metric.kind == "gauge"
         }
 
         assert cpu["resource"]["name"] == "cpu"
-        assert custom["pods"]["metric"]["name"] in declared
+        assert custom["pods"]["metric"]["name"] in measured
 
     @pytest.mark.parametrize("component", USERS)
     def test_one_at_a_time_may_be_taken_away(self, component: str) -> None:

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from opentelemetry import trace
+from opentelemetry.instrumentation.pymongo import CommandTracer
 from pymongo import AsyncMongoClient, IndexModel, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -26,7 +28,11 @@ _LONGEST_WAIT_S = 3.0
 def open_client(uri: str) -> Client:
     """A client that reads times as UTC and acknowledges writes by the majority."""
     return AsyncMongoClient(
-        uri, tz_aware=True, serverSelectionTimeoutMS=_SELECTION_TIMEOUT_MS, appname="tryskills"
+        uri,
+        tz_aware=True,
+        serverSelectionTimeoutMS=_SELECTION_TIMEOUT_MS,
+        appname="tryskills",
+        event_listeners=[CommandTracer(trace.get_tracer("tryskills"))],
     )
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.telemetry import Telemetry
+
 
 class BusSettings(BaseSettings):
     """What a service needs that stores nothing; a service's own settings carry its prefix.
@@ -19,7 +21,12 @@ class BusSettings(BaseSettings):
     nats_url: SecretStr = Field(validation_alias="NATS_URL")
     nats_ca_file: Path | None = Field(default=None, validation_alias="NATS_CA_FILE")
     otel_endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    traced: float = Field(default=1.0, ge=0, le=1, validation_alias="OTEL_TRACES_SAMPLER_ARG")
     log_level: str = Field(default="INFO", validation_alias="LOG_LEVEL")
+
+    @property
+    def telemetry(self) -> Telemetry:
+        return Telemetry(self.log_level, self.otel_endpoint, self.traced)
 
 
 class SharedSettings(BusSettings):

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import uvloop
-from common import mongo, telemetry
+from common import mongo
 from common.clock import utc_now
 from common.contracts.events import OWNER_ERASED
 from common.ids import new_id
@@ -12,10 +12,11 @@ from common.messaging.events import EventPublisher, consume
 from common.messaging.journal import Journal
 from common.messaging.loops import every
 from common.messaging.objects import TransferBucket
+from common.metrics.table import JOURNAL_LAG, TURNS_HELD
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
-from prometheus_client import Gauge
+from common.telemetry.configuring import configure
 
 from chat_proxy.adapters.hermes.agents import HermesAgents
 from chat_proxy.adapters.live import BusJournal
@@ -57,7 +58,6 @@ from chat_proxy.service.turns import TurnService
 from chat_proxy.settings import Settings
 
 SERVICE = "chat-proxy"
-TURNS = Gauge("chat_proxy_turns_held", "Turns that this process runs")
 _OUTBOX_EVERY = timedelta(seconds=1)
 _TAKEOVER_EVERY = timedelta(seconds=10)
 _PURGE_EVERY = timedelta(minutes=1)
@@ -65,7 +65,7 @@ _PURGE_EVERY = timedelta(minutes=1)
 
 def main() -> None:
     settings = Settings()
-    telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    configure(SERVICE, settings.telemetry)
     uvloop.run(run(settings))
 
 
@@ -88,7 +88,8 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(agents.close)
         outside = outside_of(settings, connections, RedactingAgents(agents))
         runners = Runners(outside)
-        TURNS.set_function(lambda: len(runners.turn_ids()))
+        TURNS_HELD.watch(lambda: len(runners.turn_ids()))
+        JOURNAL_LAG.watch(runners.lag_s)
         stack.push_async_callback(runners.hand_over)
         erasing = await serve(connections, outside, runners)
         await run_until_stopped(

@@ -3,7 +3,7 @@
 import asyncio
 
 import uvloop
-from common.telemetry import configure
+from common.telemetry.configuring import configure
 
 from gateway.main import run
 from gateway.settings import Settings
@@ -11,7 +11,7 @@ from gateway.settings import Settings
 
 def main() -> None:
     settings = Settings()
-    configure("gateway", level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    configure("gateway", settings.telemetry)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(settings))
 

@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import uvicorn
 from common.contracts.sandbox import SandboxState
+from common.metrics.table import BACKLOG, VIEWERS
 from common.preview import PreviewGuard, open_agent_http
 from common.running import stop_signal
 from fastapi import FastAPI
-from prometheus_client import Gauge
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -46,7 +46,6 @@ from gateway.web.site import add_pages
 logger = logging.getLogger(__name__)
 
 SERVICES = ("keys", "skill-resolver", "sandbox-manager", "chat-proxy")
-VIEWERS = Gauge("gateway_viewers", "Event streams that are open")
 
 
 async def run(settings: Settings) -> None:
@@ -113,7 +112,8 @@ async def wired(settings: Settings) -> AsyncIterator[Wiring]:
             most=settings.streams,
             most_of_owner=settings.owner_streams,
         )
-        VIEWERS.set_function(lambda: len(viewers))
+        VIEWERS.watch(lambda: len(viewers))
+        BACKLOG.watch(lambda: viewers.waiting_bytes)
         http = await stack.enter_async_context(aiohttp.ClientSession(trust_env=True))
         agent_http = await stack.enter_async_context(open_agent_http(settings.preview_domains))
         owners = Owners(bus)

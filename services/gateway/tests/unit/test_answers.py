@@ -123,6 +123,7 @@ class TestHealth:
         assert response.status_code == 503
         assert response.json()["waiting_for"] == ["keys", "chat-proxy"]
 
+    @pytest.mark.usefixtures("measured")
     async def test_metrics_name_routes_not_paths(self, client: httpx.AsyncClient) -> None:
         await client.get("/api/sessions/ses_private")
 

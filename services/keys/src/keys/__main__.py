@@ -6,7 +6,7 @@ import logging
 import sys
 
 import uvloop
-from common import telemetry
+from common.telemetry.configuring import configure
 
 from keys.main import SERVICE, run, run_rotation
 from keys.settings import Settings
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m keys [rotate]\n")
         return 2
     settings = Settings()
-    telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    configure(SERVICE, settings.telemetry)
     if arguments:
         logger.info("%d data keys wrapped anew", uvloop.run(run_rotation(settings)))
     else:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import uvloop
-from common import telemetry
+from common.telemetry.configuring import configure
 
 from sandbox_manager.main import run
 from sandbox_manager.main.commands import SERVICE, reconcile, snapshot
@@ -16,7 +16,7 @@ from sandbox_manager.settings import load
 def main(arguments: list[str]) -> int:
     asked = parser().parse_args(arguments)
     settings = load()
-    telemetry.configure(SERVICE, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    configure(SERVICE, settings.telemetry)
     if asked.command == "reconcile":
         return uvloop.run(reconcile(settings, sys.stdout.write, dry_run=asked.dry_run))
     if asked.command == "snapshot":

@@ -3,7 +3,8 @@
 import logging
 
 from common.clock import Clock
-from prometheus_client import Gauge
+from common.contracts.sandbox import SandboxState
+from common.metrics.table import BALANCE, POOL
 
 from sandbox_manager.model.balance import Balance
 from sandbox_manager.ports.stores import Leadership
@@ -11,10 +12,6 @@ from sandbox_manager.service.reconciling import Reconciliation
 from sandbox_manager.service.surveying import Surveying
 
 logger = logging.getLogger(__name__)
-
-SANDBOXES = Gauge(
-    "tryskills_sandboxes", "Sandboxes at the provider, by what explains them", ["kind"]
-)
 
 
 class Reconciler:
@@ -35,9 +32,13 @@ class Reconciler:
     async def run_once(self) -> int:
         """Never says that it did something: the next look is a minute away, not at once."""
         if not await self._leadership.is_leader(self._clock()):
+            BALANCE.unsay()
+            POOL.unsay()
             return 0
         survey = await self._surveying.run()
         publish(survey.balance)
+        for state in SandboxState:
+            POOL.say(survey.states[state], state=state)
         async for _ in self._reconciliation.act(survey):
             pass
         return 0
@@ -45,9 +46,9 @@ class Reconciler:
 
 def publish(balance: Balance) -> None:
     """The balance, as metrics and in the log where it does not hold."""
-    SANDBOXES.labels(kind="billed").set(balance.billed)
-    SANDBOXES.labels(kind="recorded").set(balance.recorded)
-    SANDBOXES.labels(kind="explained").set(balance.explained)
-    SANDBOXES.labels(kind="unexplained").set(balance.unexplained)
+    BALANCE.say(balance.billed, kind="billed")
+    BALANCE.say(balance.recorded, kind="recorded")
+    BALANCE.say(balance.explained, kind="explained")
+    BALANCE.say(balance.unexplained, kind="unexplained")
     if balance.unexplained != 0:
         logger.warning("the balance does not hold: %s", balance)

@@ -1,8 +1,8 @@
 """`python -m skill_resolver`."""
 
 import uvloop
-from common import telemetry
 from common.settings import SharedSettings
+from common.telemetry.configuring import configure
 
 from skill_resolver.main import SERVICE, run
 from skill_resolver.settings import Settings
@@ -10,7 +10,7 @@ from skill_resolver.settings import Settings
 
 def main() -> None:
     settings, shared = Settings(), SharedSettings()
-    telemetry.configure(SERVICE, level=shared.log_level, otel_endpoint=shared.otel_endpoint)
+    configure(SERVICE, shared.telemetry)
     uvloop.run(run(settings, shared))
 
 

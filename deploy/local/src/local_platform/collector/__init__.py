@@ -1,3 +1,3 @@
-"""Stands in for the OpenTelemetry Collector where its image cannot be had: takes traces over
-OTLP/HTTP and prints each span as one line of JSON.
+"""Stands in for the OpenTelemetry Collector where its image cannot be had: takes traces and
+metrics over OTLP/HTTP and prints each span and each metric as one line of JSON.
 """

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from common.contracts.base import Message, OwnerId
 from common.ids import new_id
+from common.telemetry.tracing import TRACEPARENT, current_trace
 
 DataT = TypeVar("DataT", bound=Message)
 
@@ -47,7 +48,7 @@ class Event(Generic[DataT]):
 
     def of(self, data: DataT, *, entity_id: str, at: datetime) -> OutgoingEvent:
         """The event to store with its cause."""
-        event_id = new_id("evt")
+        event_id, trace = new_id("evt"), current_trace()
         body = {
             "specversion": "1.0",
             "id": event_id,
@@ -58,6 +59,8 @@ class Event(Generic[DataT]):
             "datacontenttype": "application/json",
             "dataschema": f"/schemas/{self.type}.json",
             "data": data.model_dump(mode="json"),
+            # CloudEvents' extension for distributed tracing.
+            **({TRACEPARENT: trace} if trace else {}),
         }
         return OutgoingEvent(id=event_id, subject=self.subject, body=body)
 

@@ -10,6 +10,8 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from common.metrics.table import BUS_CONNECTED, BUS_LOST
+
 logger = logging.getLogger(__name__)
 
 Connection = Client
@@ -38,12 +40,13 @@ async def connect(url: str, service: str, *, ca_file: Path | None = None) -> Cli
         logger.warning("NATS: %s", type(exc).__name__, extra={"reason": str(exc)})
 
     async def on_disconnect() -> None:
+        BUS_LOST.add()
         logger.warning("NATS: disconnected")
 
     async def on_reconnect() -> None:
         logger.info("NATS: connected again")
 
-    return await nats.connect(
+    connection = await nats.connect(
         url.split(","),
         **_credentials(url),
         name=service,
@@ -58,6 +61,8 @@ async def connect(url: str, service: str, *, ca_file: Path | None = None) -> Cli
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,
     )
+    BUS_CONNECTED.watch(lambda: float(connection.is_connected))
+    return connection
 
 
 def _credentials(url: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from nats.aio.client import Client
@@ -13,12 +14,14 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from common.contracts.base import Message
 from common.contracts.events import DataT, Event, OutgoingEvent
 from common.messaging.streams import EVENTS_STREAM, durable_name
-from common.telemetry import inject_context
+from common.metrics.table import EVENTS_DELAY, EVENTS_HANDLED
+from common.telemetry.tracing import TRACEPARENT, extract_context, span
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +49,15 @@ class EventPublisher:
         self._jetstream = jetstream
 
     async def publish(self, event: OutgoingEvent) -> None:
-        headers = inject_context({"Nats-Msg-Id": event.id})
+        headers = {"Nats-Msg-Id": event.id}
+        if TRACEPARENT in event.body:
+            headers[TRACEPARENT] = event.body[TRACEPARENT]
         await self._jetstream.publish(
             event.subject, json.dumps(event.body).encode(), headers=headers, stream=EVENTS_STREAM
         )
+        caused = datetime.fromisoformat(event.body["time"])
+        delay = (datetime.now(UTC) - caused).total_seconds()
+        EVENTS_DELAY.record(max(delay, 0.0), type=event.body["type"])
 
 
 async def ensure_consumer(jetstream: JetStreamContext, event: Event[Any], *, durable: str) -> None:
@@ -131,16 +139,27 @@ async def hear(
 async def _handle(
     message: Msg, event: Event[DataT], handler: Callable[[DataT], Awaitable[None]]
 ) -> None:
+    context = extract_context(message.headers)
+    with span(event.subject, kind=SpanKind.CONSUMER, parent=context):
+        end = await _handled(message, event, handler)
+    EVENTS_HANDLED.add(type=event.type, end=end)
+
+
+async def _handled(
+    message: Msg, event: Event[DataT], handler: Callable[[DataT], Awaitable[None]]
+) -> str:
+    """What became of it."""
     try:
         data = event.data.model_validate(CloudEvent.model_validate_json(message.data).data)
     except ValidationError:
         logger.exception("%s is malformed and will not be delivered again", event.subject)
         await message.term()
-        return
+        return "malformed"
     try:
         await handler(data)
     except Exception:
         logger.exception("%s was not handled and will be delivered again", event.subject)
         await message.nak(delay=_RETRY_S)
-    else:
-        await message.ack()
+        return "failed"
+    await message.ack()
+    return "handled"

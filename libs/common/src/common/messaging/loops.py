@@ -8,6 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from common.metrics.table import LOOP_FAILURES
+
 logger = logging.getLogger(__name__)
 
 
@@ -37,6 +39,7 @@ async def every(
         try:
             done = await run_once()
         except Exception:
+            LOOP_FAILURES.add(loop=getattr(run_once, "__qualname__", "loop"))
             logger.exception("a turn of the loop failed and is tried again")
             done = 0
         if done == 0:

@@ -29,9 +29,7 @@ from nats.micro import add_service
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
 from nats.micro.request import Request as MicroRequest
 from nats.micro.service import Service
-from opentelemetry import trace
 from opentelemetry.trace import SpanKind
-from prometheus_client import Gauge
 from pydantic import BaseModel, ValidationError
 
 from common.contracts.base import ReplyT, RequestT, Rpc
@@ -45,16 +43,15 @@ from common.errors import (
     UnavailableError,
 )
 from common.messaging.connection import INBOX
-from common.telemetry import extract_context, inject_context
+from common.metrics.table import OK, RPC_ANSWERED, RPC_ASKED, RPC_RUNNING
+from common.telemetry.tracing import extract_context, failed, inject_context, span
 
 logger = logging.getLogger(__name__)
-tracer = trace.get_tracer(__name__)
-
-RUNNING = Gauge("rpc_running", "Requests of other services that are being answered")
 
 Handler = Callable[[RequestT], Awaitable[ReplyT]]
 
 DEADLINE_HEADER = "Deadline"
+_CANCELLED = "cancelled"
 MAX_BODY = 768 * 1024
 DEFAULT_TIMEOUT = timedelta(seconds=10)
 _DRAIN_S = 10.0
@@ -143,27 +140,35 @@ class RpcServer:
     async def _answer(
         self, rpc: Rpc[RequestT, ReplyT], handler: Handler[RequestT, ReplyT], message: MicroRequest
     ) -> None:
-        with RUNNING.track_inprogress():
-            async with self._slots:
-                await self._answered(rpc, handler, message)
+        began, code = time.perf_counter(), _CANCELLED
+        context = extract_context(message.headers)
+        try:
+            with RPC_RUNNING, span(rpc.subject, kind=SpanKind.SERVER, parent=context) as current:
+                async with self._slots:
+                    code = await self._answered(rpc, handler, message)
+                if code != OK:
+                    failed(current, code)
+        finally:
+            took = time.perf_counter() - began
+            RPC_ANSWERED.record(took, subject=rpc.subject, code=code)
 
     async def _answered(
         self, rpc: Rpc[RequestT, ReplyT], handler: Handler[RequestT, ReplyT], message: MicroRequest
-    ) -> None:
-        context = extract_context(message.headers)
-        with tracer.start_as_current_span(rpc.subject, context=context, kind=SpanKind.SERVER):
-            try:
-                await message.respond(await _reply_body(rpc, handler, message))
-            except AppError as exc:
-                await _refuse(message, exc)
-            except TimeoutError:
-                await _refuse(message, _late(rpc))
-            except asyncio.CancelledError:
-                await _refuse(message, UnavailableError(f"{rpc.service} is stopping"))
-                raise
-            except Exception:
-                logger.exception("%s failed", rpc.subject)
-                await _refuse(message, InternalError("something went wrong on our side"))
+    ) -> str:
+        """How it ended: the code of the refusal, or `ok`."""
+        try:
+            await message.respond(await _reply_body(rpc, handler, message))
+        except AppError as exc:
+            return await _refuse(message, exc)
+        except TimeoutError:
+            return await _refuse(message, _late(rpc))
+        except asyncio.CancelledError:
+            await _refuse(message, UnavailableError(f"{rpc.service} is stopping"))
+            raise
+        except Exception:
+            logger.exception("%s failed", rpc.subject)
+            return await _refuse(message, InternalError("something went wrong on our side"))
+        return OK
 
 
 async def _reply_body(
@@ -203,11 +208,30 @@ class RpcClient:
         ends = time.monotonic() + patience.total_seconds()
         while True:
             try:
-                return await self._call(rpc, request, within, target)
+                return await self._measured(rpc, request, within, target)
             except UnavailableError:
                 if time.monotonic() + _PAUSE_S > ends:
                     raise
             await asyncio.sleep(_PAUSE_S)
+
+    async def _measured(
+        self,
+        rpc: Rpc[RequestT, ReplyT],
+        request: RequestT,
+        within: timedelta | None,
+        target: str | None,
+    ) -> ReplyT:
+        began, code = time.perf_counter(), _CANCELLED
+        try:
+            with span(rpc.subject, kind=SpanKind.CLIENT):
+                reply = await self._call(rpc, request, within, target)
+            code = OK
+        except AppError as exc:
+            code = str(exc.code)
+            raise
+        finally:
+            RPC_ASKED.record(time.perf_counter() - began, subject=rpc.subject, code=code)
+        return reply
 
     async def _call(
         self,
@@ -217,10 +241,9 @@ class RpcClient:
         target: str | None,
     ) -> ReplyT:
         seconds = (within or self._timeout).total_seconds()
-        with tracer.start_as_current_span(rpc.subject, kind=SpanKind.CLIENT):
-            headers = inject_context({DEADLINE_HEADER: str(int((time.time() + seconds) * 1000))})
-            body = request.model_dump_json().encode()
-            reply = await self._ask(rpc, subject_of(rpc, target), body, headers, seconds=seconds)
+        headers = inject_context({DEADLINE_HEADER: str(int((time.time() + seconds) * 1000))})
+        body = request.model_dump_json().encode()
+        reply = await self._ask(rpc, subject_of(rpc, target), body, headers, seconds=seconds)
         if reply.headers and ERROR_CODE_HEADER in reply.headers:
             raise error_from_wire(reply.data)
         return _read_reply(rpc, reply.data)
@@ -326,10 +349,12 @@ def error_from_wire(data: bytes) -> AppError:
     return CLASS_OF[code](wire.detail, code=code, retry_at=wire.retry_at, extra=wire.extra)
 
 
-async def _refuse(message: MicroRequest, error: AppError) -> None:
+async def _refuse(message: MicroRequest, error: AppError) -> str:
+    """Tell the caller; the error's code."""
     text = json.dumps(error.detail, ensure_ascii=True)[1:-1]
     headers = {ERROR_HEADER: text[:500], ERROR_CODE_HEADER: str(error.code)}
     await message.respond(error_to_wire(error), headers=headers)
+    return str(error.code)
 
 
 def _seconds_left(headers: dict[str, str]) -> float | None:

@@ -4,16 +4,59 @@ from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client
+from opentelemetry import metrics, trace
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import REGISTRY
 
 from common import mongo
 from common.messaging.connection import connect
 from common.messaging.streams import ensure_streams
+from common.metrics.kinds import Metric
+from common.telemetry.export import Discreet, sampler
 from common.testing.servers import mongo_server, nats_server
+
+
+class Measured:
+    """What the metrics of this process say."""
+
+    def __call__(self, metric: Metric, **labels: str) -> float:
+        """A counter's or gauge's value, a histogram's count; 0 before the first."""
+        name = f"{metric.exported}_count" if metric.kind == "histogram" else metric.exported
+        return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def measured() -> Measured:
+    """Metrics are kept from here on, for the whole process."""
+    reader = PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False)
+    metrics.set_meter_provider(MeterProvider([reader]))
+    return Measured()
+
+
+@pytest.fixture(scope="session")
+def finished_spans() -> InMemorySpanExporter:
+    """Traces are kept from here on, for the whole process; the spans that have ended."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(sampler=sampler(1.0))
+    provider.add_span_processor(SimpleSpanProcessor(Discreet(exporter)))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+@pytest.fixture
+def spans(finished_spans: InMemorySpanExporter) -> InMemorySpanExporter:
+    """The spans that end during one test."""
+    finished_spans.clear()
+    return finished_spans
 
 
 @pytest.fixture(scope="session")

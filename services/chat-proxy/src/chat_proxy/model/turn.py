@@ -62,6 +62,7 @@ class Turn:
     total_tokens: int | None = None
     error: Failure | None = None
     ended_at: datetime | None = None
+    traceparent: str | None = None
 
     @property
     def is_ended(self) -> bool:

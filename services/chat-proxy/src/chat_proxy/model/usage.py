@@ -18,6 +18,7 @@ class Origin:
     owner_id: str
     session_id: str | None = None
     turn_id: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

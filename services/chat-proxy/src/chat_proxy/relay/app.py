@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from common.health import Check, health_app
-from prometheus_client import Gauge
+from common.metrics.table import ANSWERS_OPEN
 
 from chat_proxy.relay.errors import RefusedError, bad_request, starting
 from chat_proxy.relay.relaying import Relay
 
 logger = logging.getLogger(__name__)
-
-ANSWERS = Gauge("relay_answers_open", "Answers of providers that are being passed on")
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,199}")
 
@@ -43,7 +41,7 @@ class Door:
             try:
                 if self.relay is None:
                     raise starting()
-                with ANSWERS.track_inprogress():
+                with ANSWERS_OPEN:
                     return await handler(self.relay, request)
             except RefusedError as exc:
                 logger.info("refused: %s", exc.code, extra={"status": exc.status})

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 from aiohttp import web
-from common import mongo, telemetry
+from common import mongo
 from common.clock import utc_now
 from common.contracts.events import (
     SECRET_DELETED,
@@ -16,6 +16,7 @@ from common.messaging import connection as bus
 from common.messaging.events import hear
 from common.messaging.rpc import RpcClient, RpcServer
 from common.running import stop_signal
+from common.telemetry.configuring import configure
 
 from chat_proxy.adapters.mongo import collections
 from chat_proxy.adapters.mongo.usage import MongoCallLog, MongoUsage
@@ -38,7 +39,7 @@ DATABASE = "chat-proxy"
 
 def main() -> None:
     settings = Settings()
-    telemetry.configure(NAME, level=settings.log_level, otel_endpoint=settings.otel_endpoint)
+    configure(NAME, settings.telemetry)
     uvloop.run(run(settings))
 
 

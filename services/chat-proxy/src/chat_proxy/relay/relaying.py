@@ -12,6 +12,9 @@ from aiohttp import web
 from common.clock import Clock
 from common.contracts.sandbox import RelayGrant
 from common.errors import AppError
+from common.metrics.table import OK, RELAY_CALLS, RELAY_FIRST_BYTE, RELAY_TOKENS
+from common.telemetry.tracing import context_of, span
+from opentelemetry.trace import SpanKind
 
 from chat_proxy.model.usage import CallFailure, Origin, day_of, next_day, smallest
 from chat_proxy.ports import CallLog, Usage
@@ -75,11 +78,18 @@ class Relay:
         async with self._slot(grant.owner_id):
             asked = asked_in(await body_of(request, most=self._limits.max_body_bytes))
             origin = await self._calls.origin(grant.owner_id, asked.session_id)
-            async with self._written(origin):
-                self._patience.check(origin)
-                await self._check_cap(grant)
-                target = await self._access.target(grant)
-            return await self._send(request, origin, target, asked)
+            trace = context_of(origin.traceparent)
+            with span("relay chat/completions", kind=SpanKind.SERVER, parent=trace):
+                return await self._completed(request, grant, origin, asked)
+
+    async def _completed(
+        self, request: web.Request, grant: RelayGrant, origin: Origin, asked: Asked
+    ) -> web.StreamResponse:
+        async with self._written(origin):
+            self._patience.check(origin)
+            await self._check_cap(grant)
+            target = await self._access.target(grant)
+        return await self._send(request, origin, target, asked)
 
     async def ask(self, request: web.Request, path: str) -> web.StreamResponse:
         """Something that costs nothing, in the provider's own words."""
@@ -99,17 +109,25 @@ class Relay:
         accept = "text/event-stream" if asked.is_stream else "application/json"
         body = asked.for_model(target.model)
         call = Call("POST", "/chat/completions", body, accept, asked.is_stream)
+        with span("provider", kind=SpanKind.CLIENT, provider=target.provider.name):
+            return await self._asked(request, origin, target, call)
+
+    async def _asked(
+        self, request: web.Request, origin: Origin, target: Target, call: Call
+    ) -> web.StreamResponse:
         began = time.monotonic()
         async with (
             self._written(origin, target),
             self._upstream.send(target, call) as answer,
         ):
+            waited = time.monotonic() - began
+            RELAY_FIRST_BYTE.record(waited, provider=target.provider.name)
             try:
                 _check_place(target, answer)
                 if answer.status != 200:
                     return await self._refuse(origin, target, answer)
                 check_is_api(target, answer)
-                if asked.is_stream and not is_stream(answer):
+                if call.is_stream and not is_stream(answer):
                     return await self._whole(origin, target, call, answer)
                 return await self._pass(request, origin, target, call, answer)
             finally:
@@ -125,6 +143,7 @@ class Relay:
         body = await whole_body(target, answer, idle_s=self._upstream.timeouts.idle_s)
         verdict = judge(target, answer.status, answer.headers, body, now)
         await self._calls.fail(origin, verdict.failure, target.model, now)
+        RELAY_CALLS.add(provider=target.provider.name, code=verdict.failure.code)
         if verdict.body is None:
             return respond(answer, body, verdict.status)
         return web.Response(
@@ -175,8 +194,13 @@ class Relay:
         self, origin: Origin, target: Target, meter: Meter, failure: RefusedError | None
     ) -> None:
         now, provider = self._clock(), target.provider.name
-        await self._calls.add(origin, provider, target.model, meter.tokens(), now)
-        if failure is not None:
+        tokens = meter.tokens()
+        await self._calls.add(origin, provider, target.model, tokens, now)
+        RELAY_TOKENS.add(tokens.input, provider=provider, direction="input")
+        RELAY_TOKENS.add(tokens.output, provider=provider, direction="output")
+        if failure is None:
+            RELAY_CALLS.add(provider=provider, code=OK)
+        else:
             await self._fail(origin, target, failure)
 
     async def _fail(self, origin: Origin, target: Target | None, error: RefusedError) -> None:
@@ -184,6 +208,7 @@ class Relay:
         provider, model = (target.provider.name, target.model) if target else ("", "")
         failure = CallFailure(error.reason, error.message, provider, error.retry_at)
         await self._calls.fail(origin, failure, model, self._clock())
+        RELAY_CALLS.add(provider=provider or "none", code=error.reason)
 
     @contextlib.asynccontextmanager
     async def _written(self, origin: Origin, target: Target | None = None) -> AsyncIterator[None]:

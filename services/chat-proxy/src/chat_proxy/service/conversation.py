@@ -4,10 +4,14 @@ when the connection breaks.
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 
 from common.contracts.chat import TurnState
 from common.errors import ErrorCode, UnavailableError
+from common.metrics.table import CHUNK_DELAY, FIRST_TEXT
+from common.telemetry.tracing import span
+from opentelemetry.trace import SpanKind
 
 from chat_proxy.errors import AgentLostError, AgentUnknownError
 from chat_proxy.model.agent import AgentEvent, ApprovalAsk, ToolEnd
@@ -52,17 +56,22 @@ class Conversation:
         """A turn from its start: `reaching` is the agent on its way."""
         agent = await reaching
         self.scribe.reached(self._link.skill_directory)
+        with span("hermes turn", kind=SpanKind.CLIENT):
+            return await self._converse(agent)
+
+    async def resume(self) -> Outcome:
+        """A turn that another process prompted."""
+        await self.desk.restore()
+        with span("hermes turn", kind=SpanKind.CLIENT, resumed=True):
+            return await self._follow(await self._attach())
+
+    async def _converse(self, agent: AgentSession) -> Outcome:
         try:
             await self._prompt(agent)
         except AgentLostError as exc:
             logger.warning("the prompt may not have arrived: %s", exc.detail)
             return await self._follow(await self._attach())
         return await self._follow(agent)
-
-    async def resume(self) -> Outcome:
-        """A turn that another process prompted."""
-        await self.desk.restore()
-        return await self._follow(await self._attach())
 
     async def interrupt(self) -> bool:
         """Ask the agent to stop; False when there is none to ask."""
@@ -113,9 +122,14 @@ class Conversation:
                 agent = await self._attach()
                 continue
             self._running.heard_at = self._outside.clock()
+            began, answered = time.perf_counter(), self.scribe.answered
             for event in events:
                 await self._write(event)
             await self.writer.publish()
+            CHUNK_DELAY.record(time.perf_counter() - began)
+            if self.scribe.answered and not answered:
+                waited = self._outside.clock() - self._running.turn.created_at
+                FIRST_TEXT.record(waited.total_seconds())
         return self.scribe.outcome(self.scribe.finished)
 
     async def _write(self, event: AgentEvent) -> None:

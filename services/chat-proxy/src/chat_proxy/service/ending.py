@@ -9,6 +9,7 @@ from dataclasses import replace
 from common.contracts import events
 from common.contracts.chat import TurnState
 from common.contracts.sandbox import Failure
+from common.metrics.table import OK, TURN_DURATION, TURNS
 
 from chat_proxy.model.agent import Tokens
 from chat_proxy.model.journal import Answer
@@ -65,6 +66,8 @@ async def end(
     event = events.TURN_ENDED.of(data, entity_id=turn.id, at=outside.clock())
     await persist(lambda: outside.turns.save(turn, emit=event))
     running.turn = turn
+    TURNS.add(state=state, code=error.code if error else OK)
+    TURN_DURATION.record((outside.clock() - turn.created_at).total_seconds(), state=state)
 
 
 async def _write_end(conversation: Conversation, outcome: Outcome, spent: Spent) -> None:

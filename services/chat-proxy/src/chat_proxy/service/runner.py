@@ -11,8 +11,10 @@ import contextlib
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
+from datetime import timedelta
 
 from common.errors import AppError, ErrorCode, StaleFenceError, UnavailableError
+from common.telemetry.tracing import context_of, span, untraced
 
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.session import ChatSession
@@ -52,7 +54,15 @@ class TurnRunner:
 
     async def run(self) -> None:
         """Run to the end, or until another process has the turn."""
-        tasks = [asyncio.ensure_future(self._keep_up()), asyncio.ensure_future(self._work())]
+        turn = self.turn
+        trace = context_of(turn.traceparent)
+        with span("turn", parent=trace, turn_id=turn.id, claim=turn.claim.fence):
+            await self._run()
+
+    async def _run(self) -> None:
+        with untraced():
+            upkeep = asyncio.ensure_future(self._keep_up())
+        tasks = [upkeep, asyncio.ensure_future(self._work())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -70,6 +80,11 @@ class TurnRunner:
     async def stop(self) -> None:
         """A person asked to stop: interrupt, and do not wait for an agent that does not end."""
         await self._cut_short(STOPPED)
+
+    @property
+    def lag(self) -> timedelta:
+        """Age of the oldest entry that the store does not have."""
+        return self._conversation.writer.lag if self._conversation else timedelta(0)
 
     async def store(self) -> None:
         """Fold what was written so far into the store."""

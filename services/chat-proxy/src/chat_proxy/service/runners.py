@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
@@ -35,6 +36,11 @@ class Runners:
 
     def turn_ids(self) -> set[str]:
         return {runner.turn.id for runner in self._by_session.values()}
+
+    def lag_s(self) -> float:
+        """Of all turns here, the age of the oldest entry that the store does not have."""
+        lags = (runner.lag for runner in self._by_session.values())
+        return max(lags, default=timedelta(0)).total_seconds()
 
     async def hand_over(self) -> None:
         """Let go of every turn, stored and free to be claimed by another process."""

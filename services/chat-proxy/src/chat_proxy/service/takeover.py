@@ -3,6 +3,7 @@
 import logging
 
 from common.errors import AppError
+from common.metrics.table import CLAIMS_TAKEN_OVER
 
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.runners import Runners
@@ -29,6 +30,7 @@ class Takeover:
             except AppError as exc:
                 logger.warning("a turn cannot be taken over yet: %s", exc.detail)
                 continue
+            CLAIMS_TAKEN_OVER.add(kind="turn")
             logger.info("turn taken over", extra={"turn_id": turn.id})
             self._runners.start(turn, session)
             taken += 1

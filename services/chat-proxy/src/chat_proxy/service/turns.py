@@ -13,6 +13,7 @@ from common.errors import (
     UnavailableError,
 )
 from common.ids import new_id
+from common.telemetry.tracing import current_trace
 
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn, checked_attachments
@@ -152,6 +153,7 @@ class TurnService:
             state=TurnState.RUNNING if session.agent_session else TurnState.PENDING,
             agent_session=session.agent_session,
             skill_digest=session.skill.digest,
+            traceparent=current_trace(),
         )
 
 

@@ -6,6 +6,7 @@ get a number, and everything between two `publish()` is one message.
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from common.clock import Clock
@@ -40,10 +41,17 @@ class JournalWriter:
         self._open_text: list[str] = []
         self._waiting: list[Entry] = []
         self._storing = asyncio.Lock()
+        self._unstored_since: datetime | None = None
 
     @property
     def last_seq(self) -> int:
         return self._last_seq
+
+    @property
+    def lag(self) -> timedelta:
+        """Age of the oldest entry that the store does not have."""
+        since = self._unstored_since
+        return self._clock() - since if since is not None else timedelta(0)
 
     def text(self, text: str, *, type_: str = "text") -> None:
         """Add to the answer (or, by type, to the reasoning)."""
@@ -73,7 +81,12 @@ class JournalWriter:
         """Fold what is new into the store; one at a time, in order."""
         async with self._storing:
             if not self.answer.is_stored:
-                await self._answers.save(self._turn_now(), self.answer)
+                since, self._unstored_since = self._unstored_since, None
+                try:
+                    await self._answers.save(self._turn_now(), self.answer)
+                except BaseException:
+                    self._unstored_since = since
+                    raise
 
     def _close_text(self) -> None:
         if self._open_text:
@@ -88,4 +101,5 @@ class JournalWriter:
         self._last_seq += 1
         entry = Entry(self._last_seq, self._clock(), self.answer.turn_id, type_, fields)
         self.answer.add(entry)
+        self._unstored_since = self._unstored_since or entry.at
         self._waiting.append(entry)

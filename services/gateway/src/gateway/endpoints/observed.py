@@ -8,19 +8,15 @@ import logging
 import time
 
 from common.errors import InternalError
-from opentelemetry import propagate, trace
+from common.metrics.table import REQUEST_DURATION, REQUESTS
+from common.telemetry.tracing import extract_context, span
 from opentelemetry.trace import SpanKind
-from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.endpoints.problems import respond
 
 logger = logging.getLogger(__name__)
-tracer = trace.get_tracer(__name__)
-
-REQUESTS = Counter("gateway_requests", "Requests answered", ["method", "route", "status"])
-SECONDS = Histogram("gateway_request_seconds", "Time to the whole answer", ["method", "route"])
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -61,8 +57,8 @@ class Observed:
             await send(message)
 
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        context = propagate.extract(dict(Headers(scope=scope)))
-        with tracer.start_as_current_span(method, context=context, kind=SpanKind.SERVER) as span:
+        context = extract_context(Headers(scope=scope))
+        with span(method, kind=SpanKind.SERVER, parent=context) as current:
             try:
                 await self._app(scope, receive, send_observed)
             except Exception:
@@ -72,14 +68,14 @@ class Observed:
                         scope, receive, send_observed
                     )
             route = getattr(scope.get("route"), "path", "unknown")
-            span.update_name(f"{method} {route}")
-            span.set_attribute("http.response.status_code", status)
+            current.update_name(f"{method} {route}")
+            current.set_attribute("http.response.status_code", status)
             _record(method, route, status, time.perf_counter() - began)
 
 
 def _record(method: str, route: str, status: int, seconds: float) -> None:
-    REQUESTS.labels(method, route, str(status)).inc()
-    SECONDS.labels(method, route).observe(seconds)
+    REQUESTS.add(method=method, route=route, status=str(status))
+    REQUEST_DURATION.record(seconds, method=method, route=route)
     if route not in _QUIET:
         facts = {
             "method": method,

@@ -68,6 +68,10 @@ class Viewer:
         self._first: Page | None = None
         self._announced = b""
 
+    @property
+    def waiting_bytes(self) -> int:
+        return self._live_bytes
+
     def announce(self, event: bytes) -> None:
         """Something beside the journal, told at once to whoever watches an open session: it has
         no number and is not repeated. A journal that ends is watched for itself.
@@ -219,6 +223,11 @@ class Viewers:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What all viewers together have not taken yet."""
+        return sum(viewer.waiting_bytes for viewer in self._open)
 
     async def open(self, source: Source, *, after: int) -> Viewer:
         """A viewer that stands in the journal; the caller closes it.

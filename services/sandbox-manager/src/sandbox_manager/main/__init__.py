@@ -11,10 +11,10 @@ from common.contracts.events import OWNER_ERASED
 from common.ids import new_id
 from common.messaging.events import EventPublisher, consume
 from common.messaging.loops import every
+from common.metrics.table import DRIVEN
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone, backbone, run_until_stopped
-from prometheus_client import Gauge
 
 from sandbox_manager.adapters.agents import PreviewAgents
 from sandbox_manager.adapters.daytona.provider import DaytonaProvider
@@ -44,7 +44,6 @@ from sandbox_manager.reconcilers import Reconciler
 from sandbox_manager.service.background import Background
 from sandbox_manager.settings import Settings
 
-DRIVEN = Gauge("sandbox_manager_launches_driven", "Launches that this process drives")
 _OUTBOX_EVERY = timedelta(seconds=1)
 
 
@@ -111,7 +110,7 @@ async def wired(
         open_agent_http(settings.preview_domains) as http,
         Background() as background,
     ):
-        DRIVEN.set_function(lambda: len(background))
+        DRIVEN.watch(lambda: len(background))
         agents = PreviewAgents(http, guard)
         adapters = adapters_of(connections, stores, accounts, agents, settings.key())
         yield parts_of(settings, adapters, background, probe)

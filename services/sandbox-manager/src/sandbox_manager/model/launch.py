@@ -64,6 +64,7 @@ class Launch(Record):
     receipt: Receipt | None = None
     created_at: datetime
     ended_at: datetime | None = None
+    traceparent: str | None = None
     revision: int = 0
 
     @property

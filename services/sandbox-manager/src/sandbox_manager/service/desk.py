@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from common.contracts.events import (
 )
 from common.contracts.sandbox import Failure, LaunchState, PhaseName, Receipt
 from common.errors import AppError, ConflictError, ErrorCode, RateLimitedError
+from common.metrics.table import LAUNCH_DURATION, LAUNCH_PHASE, LAUNCHES, OK
+from common.telemetry.tracing import span
 
 from sandbox_manager.errors import ClaimLostError
 from sandbox_manager.model.directory import skill_path
@@ -145,19 +148,25 @@ class Desk:
     async def phase(self, name: PhaseName, detail: str = "") -> AsyncIterator[None]:
         """A part of the launch that a person sees."""
         await self.write(lambda launch: launch.phase_started(name, self.clock()))
+        outcome, began = "failed", time.monotonic()
         try:
-            yield
+            with span(f"launch phase {name}"):
+                yield
+            outcome = "done"
         except AppError as exc:
             if not isinstance(exc, ClaimLostError | LaunchCancelledError):
                 text = exc.detail
                 await self.write(lambda launch: launch.phase_failed(name, self.clock(), text))
             raise
+        finally:
+            LAUNCH_PHASE.record(time.monotonic() - began, phase=name, outcome=outcome)
         await self.write(lambda launch: launch.phase_completed(name, self.clock(), detail))
 
     async def step(self, name: str, call: Callable[[], Awaitable[ValueT]]) -> ValueT:
         """Do one step, again while somebody does not answer: every step may be done twice."""
         await self._probe.at(name, "before")
-        value = await self.persistently(call)
+        with span(f"launch step {name}"):
+            value = await self.persistently(call)
         await self._probe.at(name, "after")
         return value
 
@@ -175,10 +184,12 @@ class Desk:
         """The launch's last write, with its events."""
         self._is_closing = True
         ended = self._launch.ended(state, self.clock(), error=error, receipt=receipt)
-        return await self.write(
+        written = await self.write(
             lambda launch: launch.ended(state, self.clock(), error=error, receipt=receipt),
             events=ending_events(ended),
         )
+        measure_end(written)
+        return written
 
     def close(self) -> None:
         """From here on a cancellation changes nothing: the worker is ending the launch."""
@@ -198,6 +209,14 @@ def ending_events(launch: Launch) -> tuple[OutgoingEvent, ...]:
         LAUNCH_ENDED.of(changed, entity_id=launch.id, at=at),
         TRIAL_RECORDED.of(recorded, entity_id=recorded.trial_id, at=at),
     )
+
+
+def measure_end(launch: Launch) -> None:
+    path = launch.path or "none"
+    code = launch.error.code if launch.error else OK
+    LAUNCHES.add(path=path, outcome=launch.state, code=code)
+    seconds = (launch.duration_ms or 0) / 1000
+    LAUNCH_DURATION.record(seconds, path=path, outcome=launch.state)
 
 
 def failure_of(problem: Exception) -> Failure:

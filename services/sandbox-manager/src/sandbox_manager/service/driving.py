@@ -8,6 +8,7 @@ there.
 import asyncio
 import contextlib
 import logging
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -19,6 +20,8 @@ from common.contracts.sandbox import (
     SandboxState,
 )
 from common.errors import AppError, ErrorCode
+from common.metrics.table import CREATE_LOCK_WAIT
+from common.telemetry.tracing import context_of, span, untraced
 
 from sandbox_manager.errors import (
     ClaimLostError,
@@ -79,6 +82,12 @@ class LaunchDriver:
             probe=self.probe,
             sleep=self.sleep,
         )
+        trace = context_of(launch.traceparent)
+        with span("launch", parent=trace, launch_id=launch.id, claim=launch.claim.token):
+            await self._driven(desk)
+
+    async def _driven(self, desk: Desk) -> None:
+        launch = desk.launch
         try:
             await desk.tell_all()
             await self._claimed(desk)
@@ -102,7 +111,8 @@ class LaunchDriver:
     async def _claimed(self, desk: Desk) -> None:
         """Drive while the claim is renewed; whichever ends first ends the other."""
         driving = asyncio.ensure_future(self._to_ready(desk))
-        renewing = asyncio.ensure_future(self._renew(desk))
+        with untraced():
+            renewing = asyncio.ensure_future(self._renew(desk))
         try:
             await asyncio.wait({driving, renewing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -172,11 +182,13 @@ class LaunchDriver:
         """A few creates of this process at a time, first come first served: together they would
         all be as late as the last. The lock is taken afterwards, so nothing goes stale meanwhile.
         """
+        began = time.monotonic()
         if self.creates.locked():
             async with desk.phase(PhaseName.WAIT):
                 await self.creates.acquire()
         else:
             await self.creates.acquire()
+        CREATE_LOCK_WAIT.record(time.monotonic() - began, reason="turn")
         try:
             await self._create(desk)
         finally:
@@ -204,13 +216,14 @@ class LaunchDriver:
 
     async def _wait(self, desk: Desk) -> None:
         """Until the creation or deletion under way has ended."""
-        deadline = self.clock() + _LONGEST_WAIT
+        deadline, began = self.clock() + _LONGEST_WAIT, time.monotonic()
         async with desk.phase(PhaseName.WAIT):
             while (await desk.sandbox()).state in {SandboxState.CREATING, SandboxState.DELETING}:
                 if self.clock() >= deadline:
                     message = "the sandbox was not ready in time; try again"
                     raise CreateFailedError(message)
                 await self.sleep(_WAIT_POLL_S)
+        CREATE_LOCK_WAIT.record(time.monotonic() - began, reason="other_launch")
 
     async def _finish_if_up(self, desk: Desk, sandbox: Sandbox, wanted: Wanted) -> bool:
         """The record promises that nothing is left to do; the agent is asked before it is

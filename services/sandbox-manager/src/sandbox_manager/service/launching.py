@@ -20,6 +20,7 @@ from common.errors import (
     UnavailableError,
 )
 from common.ids import new_id
+from common.telemetry.tracing import current_trace
 
 from sandbox_manager.errors import QuotaExceededError
 from sandbox_manager.model.directory import skill_directory
@@ -31,7 +32,7 @@ from sandbox_manager.ports.services import LaunchJournal, Skills
 from sandbox_manager.ports.stores import Launches, Sandboxes
 from sandbox_manager.service.background import Background
 from sandbox_manager.service.configuring import Configs, Wanted
-from sandbox_manager.service.desk import CLAIM_TTL, ending_events, launch_changed
+from sandbox_manager.service.desk import CLAIM_TTL, ending_events, launch_changed, measure_end
 from sandbox_manager.service.driving import LaunchDriver, notices
 from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.preparing import Preparation
@@ -171,6 +172,7 @@ class Launching:
             running_key=running_key(request.owner_id, launched),
             claim=Claim(worker=self.worker, token=1, until=self.clock() + self.claim_ttl),
             created_at=begun,
+            traceparent=current_trace(),
         )
 
     async def _add_instant(self, launch: Launch, sandbox: Sandbox, wanted: Wanted) -> Launch:
@@ -183,6 +185,7 @@ class Launching:
         events = (_requested(launch), *ending_events(launch))
         if await self.launches.add(launch, events=events) is None:
             return await self._answered(launch)
+        measure_end(launch)
         await self.journal.publish(launch.id, launch.entries)
         return launch
 

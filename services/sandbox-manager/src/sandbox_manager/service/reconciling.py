@@ -13,6 +13,7 @@ from common.clock import Clock
 from common.contracts.events import SANDBOX_STOPPED
 from common.contracts.sandbox import SandboxState
 from common.errors import AppError, ConflictError
+from common.metrics.table import RECONCILED
 
 from sandbox_manager.model.balance import Finding, Remedy
 from sandbox_manager.model.idle import IdlePolicy
@@ -72,6 +73,7 @@ class Reconciliation:
             logger.warning("%s failed: %s", finding.remedy, exc.detail, extra=facts)
             return False
         if is_done:
+            RECONCILED.add(remedy=finding.remedy)
             logger.info("reconciled: %s, %s", finding.remedy, finding.detail, extra=facts)
         return is_done
 

@@ -4,6 +4,7 @@ Changes nothing.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,11 +34,12 @@ from sandbox_manager.service.overdue import Overdue
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found; `strangers` are the ids of sandboxes that no record explains."""
+    """`strangers` are the ids of sandboxes that no record explains, `states` counts records."""
 
     findings: tuple[Finding, ...]
     strangers: tuple[str, ...]
     balance: Balance
+    states: Counter[SandboxState]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Surveying:
             findings=tuple(found for found in findings if found.remedy is not Remedy.NONE),
             strangers=strange,
             balance=balance(view.records.values(), list(view.there.values()), len(strange)),
+            states=Counter(record.state for record in view.records.values()),
         )
 
     async def _drift(self, view: View, record: Sandbox) -> Finding:

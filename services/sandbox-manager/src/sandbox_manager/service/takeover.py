@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from common.clock import Clock
 from common.errors import AppError
+from common.metrics.table import CLAIMS_TAKEN_OVER, CLAIMS_WAITING
 
 from sandbox_manager.model.balance import Finding
 from sandbox_manager.model.launch import Launch
@@ -32,10 +33,12 @@ class Takeover:
 
     async def claim_due(self) -> int:
         """Go on with launches whose claim ran out; how many."""
-        claimed = 0
-        for launch in await self.launches.due(self.clock(), _BATCH):
+        claimed, due = 0, await self.launches.due(self.clock(), _BATCH)
+        CLAIMS_WAITING.say(len(due))
+        for launch in due:
             mine = await self.launches.apply(launch.id, self._claimed, known=launch)
             if mine is not None:
+                CLAIMS_TAKEN_OVER.add(kind="launch")
                 logger.info("launch %s: taken over", mine.id)
                 self.background.start(self.driver.drive(mine))
                 claimed += 1

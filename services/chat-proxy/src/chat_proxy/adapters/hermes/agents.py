@@ -9,6 +9,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import aiohttp
 from common.errors import ErrorCode, UnavailableError
 from common.preview import SKIP_WARNING, PreviewGuard
+from common.telemetry.tracing import span
+from opentelemetry.trace import SpanKind
 
 from chat_proxy.adapters.hermes.conversation import HermesConversation
 from chat_proxy.adapters.hermes.socket import HermesSocket, Message, connect
@@ -47,6 +49,12 @@ class HermesAgents(Agents):
         rested = self._rested(address, session)
         if rested is not None:
             return rested
+        with span("hermes open", kind=SpanKind.CLIENT):
+            return await self._opened(address, session, history)
+
+    async def _opened(
+        self, address: AgentAddress, session: ChatSession, history: Sequence[TranscriptMessage]
+    ) -> HermesConversation:
         self._guard.check(address.url)
         headers = {**SKIP_WARNING, **address.headers}
         conversation = HermesConversation(

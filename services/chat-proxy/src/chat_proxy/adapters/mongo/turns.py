@@ -134,6 +134,7 @@ def to_document(turn: Turn) -> Document:
         "text": turn.text,
         "attachments": list(turn.attachments),
         "created_at": turn.created_at,
+        "traceparent": turn.traceparent,
         "stop_requested": turn.stop_requested,
         "claim": {
             "holder": turn.claim.holder,
@@ -165,6 +166,7 @@ def to_turn(document: Document) -> Turn:
         owner_id=document["owner_id"],
         text=document["text"],
         created_at=document["created_at"],
+        traceparent=document.get("traceparent"),
         attachments=tuple(document.get("attachments", ())),
         claim=Claim(holder=claim["holder"], fence=claim["fence"], until=claim["until"]),
         state=TurnState(document["state"]),

@@ -50,8 +50,9 @@ class MongoCallLog(CallLog):
             return Origin(owner_id)
         if found is None:
             return Origin(owner_id)
-        turn_id = found["_id"] if found.get("active") else None
-        return Origin(owner_id, found["session_id"], turn_id)
+        if not found.get("active"):
+            return Origin(owner_id, found["session_id"])
+        return Origin(owner_id, found["session_id"], found["_id"], found.get("traceparent"))
 
     async def add(
         self, origin: Origin, provider: str, model: str, tokens: Tokens, at: datetime
@@ -79,7 +80,7 @@ class MongoCallLog(CallLog):
         await self._write(_key(origin, failure.provider, model, at), update)
 
     async def _turn(self, owner_id: str, session_id: str | None) -> Document | None:
-        fields = {"session_id": 1, "active": 1}
+        fields = {"session_id": 1, "active": 1, "traceparent": 1}
         if session_id is not None:
             query: Document = {"session_id": session_id, "owner_id": owner_id}
             return await self._turns.find_one(query, fields, sort=[("created_at", DESCENDING)])

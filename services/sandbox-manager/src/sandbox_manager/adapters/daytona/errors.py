@@ -8,6 +8,7 @@ from typing import Any
 
 from common.clock import utc_now
 from common.errors import AppError, ErrorCode, NotFoundError, RateLimitedError
+from common.metrics.table import PROVIDER_ERRORS
 from daytona.common import errors as sdk
 
 from sandbox_manager.errors import (
@@ -97,6 +98,7 @@ def mapped_errors() -> Iterator[None]:
 def translated(exc: sdk.DaytonaError) -> AppError:
     """The provider's own words are kept where a person can act on them."""
     kind = kind_of(exc)
+    PROVIDER_ERRORS.add(code=kind.default_code)
     detail = _DETAILS.get(kind) or f"the sandbox provider answered: {exc.message[:300]}"
     if kind is RateLimitedError:
         return kind(detail, retry_at=_retry_at(exc.headers, utc_now()))

@@ -1,0 +1,1 @@
+"""What is measured: the kinds of metrics, and the table of all."""
