@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from common.contracts.events import (
     OWNER_CREATED,
     OWNER_ERASED,
@@ -19,9 +21,16 @@ from common.messaging.events import EventPublisher, consume, ensure_consumer, he
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket, TransferBucket
 from common.messaging.streams import ensure_streams
+from common.messaging.wire import open_wire
 from nats.aio.client import Client
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def journal(nats_connection: Client, nats_url: str) -> AsyncIterator[Journal]:
+    async with open_wire(nats_url, "test") as wire:
+        yield Journal(wire, nats_connection.jetstream())
 
 
 class TestConsume:
@@ -91,16 +100,15 @@ class TestHear:
 
 
 class TestJournal:
-    async def test_a_follower_gets_every_entry_in_order(self, nats_connection: Client) -> None:
-        journal = Journal(nats_connection, nats_connection.jetstream())
+    async def test_a_follower_gets_every_entry_in_order(self, journal: Journal) -> None:
         subject, seen, done = f"journal.session.{new_id('ses')}", [], asyncio.Event()
 
-        async def on_lines(lines: list[bytes]) -> None:
-            seen.extend(lines)
+        def on_body(body: bytes) -> None:
+            seen.extend(body.split(b"\n"))
             if len(seen) == 4:
                 done.set()
 
-        await journal.follow(subject, on_lines)
+        await journal.follow(subject, on_body)
         await journal.append(subject, [b"1", b"2"])
         await journal.append(subject, [b"3"])
         await journal.append(subject, [b"4"])
@@ -108,8 +116,7 @@ class TestJournal:
 
         assert seen == [b"1", b"2", b"3", b"4"]
 
-    async def test_the_stream_keeps_what_nobody_followed(self, nats_connection: Client) -> None:
-        journal = Journal(nats_connection, nats_connection.jetstream())
+    async def test_the_stream_keeps_what_nobody_followed(self, journal: Journal) -> None:
         subject = f"journal.session.{new_id('ses')}"
         for number in range(1, 1201):
             await journal.append(subject, [b"%d" % number])
@@ -120,8 +127,7 @@ class TestJournal:
 
         assert captured == [b"%d" % number for number in range(1, 1201)]
 
-    async def test_nothing_captured_is_nothing(self, nats_connection: Client) -> None:
-        journal = Journal(nats_connection, nats_connection.jetstream())
+    async def test_nothing_captured_is_nothing(self, journal: Journal) -> None:
         subject = f"journal.session.{new_id('ses')}"
 
         assert await journal.last(subject) == []

@@ -34,6 +34,7 @@ from common.messaging.objects import ObjectBucket
 from common.messaging.permissions import grants, password_variable, users_config
 from common.messaging.rpc import RpcClient, RpcServer
 from common.messaging.streams import durable_name, wait_for_streams
+from common.messaging.wire import Wire, open_wire
 from common.running import set_up
 from common.testing.servers import nats_server
 from nats.aio.client import Client
@@ -96,6 +97,15 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
 async def login(server: str) -> AsyncIterator[Login]:
     async with _logins(server) as login:
         yield login
+
+
+@pytest.fixture
+async def wires(server: str) -> AsyncIterator[dict[str, Wire]]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(open_wire(_url(server, name), name))
+            for name in ("chat-proxy", "gateway")
+        }
 
 
 @asynccontextmanager
@@ -339,15 +349,17 @@ class TestEnough:
         assert (await live.next_msg(timeout=5)).subject == OWNER_ERASED.subject
         assert not [user.name for user in (teller, reader, *handlers) if user.refused]
 
-    async def test_a_journal_is_written_followed_and_read_back(self, login: Login) -> None:
+    async def test_a_journal_is_written_followed_and_read_back(
+        self, login: Login, wires: dict[str, Wire]
+    ) -> None:
         chat, gateway = await login("chat-proxy"), await login("gateway")
-        subject, seen = f"journal.session.{new_id('ses')}", asyncio.Queue[list[bytes]]()
-        journal = Journal(chat.connection, chat.connection.jetstream())
-        viewer = Journal(gateway.connection, gateway.connection.jetstream())
+        subject, seen = f"journal.session.{new_id('ses')}", asyncio.Queue[bytes]()
+        journal = Journal(wires["chat-proxy"], chat.connection.jetstream())
+        viewer = Journal(wires["gateway"], gateway.connection.jetstream())
 
-        await viewer.follow(subject, seen.put)
+        await viewer.follow(subject, seen.put_nowait)
         await journal.append(subject, [b"1", b"2"])
-        assert await asyncio.wait_for(seen.get(), 5) == [b"1", b"2"]
+        assert await asyncio.wait_for(seen.get(), 5) == b"1\n2"
         async with asyncio.timeout(5):
             while await journal.last(subject) != [b"1", b"2"]:
                 await asyncio.sleep(0.02)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from common.messaging.connection import connect, ping
+from common.messaging.wire import open_wire
 from common.testing.servers import nats_server
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -58,6 +59,16 @@ class TestTls:
         await connection.close()
 
         assert url.startswith("tls://")
+
+    async def test_journals_travel_that_way_too(self, server: tuple[str, Path]) -> None:
+        url, ca = server
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async with open_wire(url, "test", ca_file=ca) as wire:
+            wire.subscribe(b"journal.x", heard.put_nowait)
+            await wire.publish(b"journal.x", b"1")
+
+            assert await asyncio.wait_for(heard.get(), 5) == b"1"
 
     async def test_without_it_nothing_is_said_to_the_server(
         self, server: tuple[str, Path]

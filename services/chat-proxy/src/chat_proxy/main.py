@@ -12,6 +12,7 @@ from common.messaging.events import EventPublisher, consume
 from common.messaging.journal import Journal
 from common.messaging.loops import every
 from common.messaging.objects import TransferBucket
+from common.messaging.wire import open_wire
 from common.metrics.table import JOURNAL_LAG, TURNS_HELD
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
@@ -86,7 +87,11 @@ async def run(settings: Settings) -> None:
             http, PreviewGuard(settings.preview_domains), rest=settings.agent_rest
         )
         stack.push_async_callback(agents.close)
-        outside = outside_of(settings, connections, RedactingAgents(agents))
+        wire = await stack.enter_async_context(
+            open_wire(settings.nats_url.get_secret_value(), SERVICE, ca_file=settings.nats_ca_file)
+        )
+        journal = Journal(wire, connections.jetstream)
+        outside = outside_of(settings, connections, RedactingAgents(agents), journal)
         runners = Runners(outside)
         TURNS_HELD.watch(lambda: len(runners.turn_ids()))
         JOURNAL_LAG.watch(runners.lag_s)
@@ -101,7 +106,9 @@ async def run(settings: Settings) -> None:
         )
 
 
-def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Outside:
+def outside_of(
+    settings: Settings, connections: Backbone, agents: Agents, journal: Journal
+) -> Outside:
     database, rpc = connections.database, connections.rpc
     return Outside(
         me=new_id("prc"),
@@ -115,7 +122,7 @@ def outside_of(settings: Settings, connections: Backbone, agents: Agents) -> Out
         sandboxes=RpcSandboxes(rpc),
         skills=RpcSkills(rpc),
         agents=agents,
-        live=BusJournal(Journal(connections.nats, connections.jetstream)),
+        live=BusJournal(journal),
         replicas=RpcReplicas(rpc),
         clock=utc_now,
         limits=Limits(

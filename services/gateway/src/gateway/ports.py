@@ -1,6 +1,6 @@
 """What the gateway needs from outside itself."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,7 +10,7 @@ from common.contracts.base import ReplyT, RequestT, Rpc
 
 from gateway.model.identity import Identity
 
-OnLines = Callable[[list[bytes]], Awaitable[None]]
+OnBody = Callable[[bytes], None]
 
 
 class Services(Protocol):
@@ -73,7 +73,7 @@ class RawAgents(Protocol):
 
 
 class Subscription(Protocol):
-    async def unsubscribe(self) -> None: ...
+    def unsubscribe(self) -> None: ...
 
 
 class Journals(Protocol):
@@ -84,8 +84,8 @@ class Journals(Protocol):
         """Rises whenever live entries may have been missed."""
         ...
 
-    async def follow(self, subject: str, on_lines: OnLines) -> Subscription:
-        """Call back with the lines of each message from now on."""
+    async def follow(self, subject: str, on_body: OnBody) -> Subscription:
+        """Call back with each message, a line for each entry, from now on."""
         ...
 
 

@@ -20,6 +20,7 @@ from common.errors import ErrorCode, NotFoundError
 from common.messaging.connection import connect
 from common.messaging.journal import Journal
 from common.messaging.rpc import RpcServer
+from common.messaging.wire import open_wire
 from common.testing.servers import free_port, script
 from gateway.main import SERVICES
 
@@ -62,15 +63,16 @@ class Platform:
 @asynccontextmanager
 async def platform(nats_url: str) -> AsyncIterator[Platform]:
     connection = await connect(nats_url, "stand-ins")
-    stand_ins = Platform(Journal(connection, connection.jetstream()))
-    servers = {name: RpcServer(connection, service=name) for name in SERVICES}
-    for server in servers.values():
-        await server.__aenter__()
-    await servers["keys"].serve(RESOLVE_OWNER, stand_ins.resolve_owner)
-    await servers["chat-proxy"].serve(ATTACH, stand_ins.attach)
-    yield stand_ins
-    for server in servers.values():
-        await server.__aexit__(None, None, None)
+    async with open_wire(nats_url, "stand-ins") as wire:
+        stand_ins = Platform(Journal(wire, connection.jetstream()))
+        servers = {name: RpcServer(connection, service=name) for name in SERVICES}
+        for server in servers.values():
+            await server.__aenter__()
+        await servers["keys"].serve(RESOLVE_OWNER, stand_ins.resolve_owner)
+        await servers["chat-proxy"].serve(ATTACH, stand_ins.attach)
+        yield stand_ins
+        for server in servers.values():
+            await server.__aexit__(None, None, None)
     await connection.close()
 
 

@@ -1,7 +1,7 @@
 """Whatever is split between history and live, doubled, late or missing: each number once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -34,7 +34,7 @@ class Told:
     fold: int = 1
     page: int = 1000
     failures: list[AppError] = field(default_factory=list)
-    before_answer: Callable[[], Awaitable[None]] | None = None
+    before_answer: Callable[[], None] | None = None
     asked: list[int] = field(default_factory=list)
     is_over: bool = False
 
@@ -43,7 +43,7 @@ class Told:
         if self.failures:
             raise self.failures.pop(0)
         if self.before_answer is not None:
-            await self.before_answer()
+            self.before_answer()
         starts = range(after + 1, self.written + 1, self.fold)
         folds = [frame(first, min(first + self.fold - 1, self.written)) for first in starts]
         has_more = len(folds) > self.page
@@ -90,13 +90,13 @@ async def watched(
     """What a viewer shows when the first `early` groups come before history is told."""
     viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=after, limit_bytes=10**6)
     for group in groups[:early]:
-        await viewer.on_lines([line(number) for number in group])
+        viewer.on_body(b"\n".join(line(number) for number in group))
     await viewer.begin()
     told.written = total
     watching = asyncio.ensure_future(seen(viewer, until=total))
     for group in groups[early:]:
         await asyncio.sleep(0)
-        await viewer.on_lines([line(number) for number in group])
+        viewer.on_body(b"\n".join(line(number) for number in group))
     if after >= total:
         viewer.close()
     return await asyncio.wait_for(watching, 5)
@@ -123,7 +123,7 @@ class TestOrder:
     async def test_what_comes_live_while_history_is_asked_for_is_not_doubled(self) -> None:
         told = Told(written=5, fold=5)
         viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
-        told.before_answer = lambda: viewer.on_lines([line(4), line(5), line(6)])
+        told.before_answer = lambda: viewer.on_body(b"\n".join([line(4), line(5), line(6)]))
         await viewer.begin()
         told.before_answer = None
 
@@ -134,7 +134,7 @@ class TestOrder:
         viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
         await viewer.begin()
         told.written, told.fold = 4, 3
-        await viewer.on_lines([line(5)])
+        viewer.on_body(line(5))
 
         assert await seen(viewer, until=5) == [(1, 1), (2, 4), (5, 5)]
         assert told.asked == [0, 1]
@@ -166,7 +166,7 @@ class TestEnd:
         source = Source(SUBJECT, Told(written=2), last_type=b"launch.ended", owner_id="own_x")
         viewer = Viewer(source, after=0, limit_bytes=10**6)
         await viewer.begin()
-        await viewer.on_lines([line(3, "launch.ended")])
+        viewer.on_body(line(3, "launch.ended"))
 
         assert await seen(viewer, until=99) == [(1, 1), (2, 2), (3, 3)]
         assert viewer.error is None
@@ -187,7 +187,7 @@ class TestEnd:
         await viewer.begin()
 
         for number in range(1, 200):
-            await viewer.on_lines([line(number)])
+            viewer.on_body(line(number))
 
         assert await seen(viewer, until=200) == []
         assert viewer.error is not None

@@ -6,12 +6,10 @@ carries. A message holds one or more entries as JSON lines, so that what arrived
 together.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -19,56 +17,64 @@ from nats.js.errors import NotFoundError
 
 from common.errors import UnavailableError
 from common.messaging.streams import JOURNAL_STREAM
+from common.messaging.wire import Wire, WireError
 
 _FETCH_S = 5.0
-_FLUSH_S = 5
 _BATCH = 500
 _AWAY = "the message bus does not answer"
 
 
-class Journal:
-    """Writes entries, and reads back what the stream captured."""
+class Following:
+    """A journal that is followed live, until it is unsubscribed."""
 
-    def __init__(self, connection: Client, jetstream: JetStreamContext) -> None:
-        self._connection = connection
+    def __init__(self, wire: Wire, number: bytes) -> None:
+        self._wire = wire
+        self._number = number
+
+    def unsubscribe(self) -> None:
+        self._wire.unsubscribe(self._number)
+
+
+class Journal:
+    """Writes entries, follows them, and reads back what the stream captured."""
+
+    def __init__(self, wire: Wire, jetstream: JetStreamContext) -> None:
+        self._wire = wire
         self._jetstream = jetstream
 
     async def append(self, subject: str, lines: Sequence[bytes]) -> None:
         """Publish entries, each already one line of JSON, as one message. Raises
         UnavailableError when the bus is away and can keep no more.
         """
+        body = lines[0] if len(lines) == 1 else b"\n".join(lines)
         try:
-            await self._connection.publish(subject, b"\n".join(lines))
-        except NatsError as exc:
+            await self._wire.publish(subject.encode(), body)
+        except WireError as exc:
             raise UnavailableError(_AWAY) from exc
 
     async def flush(self) -> None:
-        """Wait until the server has everything appended before."""
-        await self._connection.flush()
+        """Wait until the server has everything appended before. Raises UnavailableError."""
+        try:
+            await self._wire.flush()
+        except WireError as exc:
+            raise UnavailableError(_AWAY) from exc
 
     @property
     def interruptions(self) -> int:
-        """How often the connection was lost and made again: what was live meanwhile was missed."""
-        return int(self._connection.stats["reconnects"])
+        """How often the connection was lost: what was live meanwhile was missed."""
+        return self._wire.interruptions
 
-    async def follow(
-        self, subject: str, on_lines: Callable[[list[bytes]], Awaitable[None]]
-    ) -> Subscription:
-        """Call back with the entries of each message from now on; the caller unsubscribes.
-
-        nats-py calls back in order and one at a time. Raises UnavailableError.
+    async def follow(self, subject: str, on_body: Callable[[bytes], None]) -> Following:
+        """Call back with each message, a line for each entry, from now on; the caller
+        unsubscribes. Raises UnavailableError.
         """
-
-        async def on_message(message: Msg) -> None:
-            await on_lines(message.data.split(b"\n"))
-
-        subscription = await self._connection.subscribe(subject, cb=on_message)
+        following = Following(self._wire, self._wire.subscribe(subject.encode(), on_body))
         try:
-            await self._connection.flush(timeout=_FLUSH_S)
-        except (NatsError, TimeoutError) as exc:
-            await subscription.unsubscribe()
-            raise UnavailableError(_AWAY) from exc
-        return subscription
+            await self.flush()
+        except BaseException:
+            following.unsubscribe()
+            raise
+        return following
 
     async def last(self, subject: str) -> list[bytes]:
         """The entries of the last message the stream holds for `subject`; empty when it holds

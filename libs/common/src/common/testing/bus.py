@@ -1,6 +1,6 @@
 """The bus as a service sees it, without a bus: answers by contract, journals that tests write."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from common.contracts.base import ReplyT, Request, RequestT, Rpc
 from common.errors import AppError, UnavailableError
 
-OnLines = Callable[[list[bytes]], Awaitable[None]]
+OnBody = Callable[[bytes], None]
 
 
 class FakeServices:
@@ -65,11 +65,11 @@ class FakeBodies:
 
 @dataclass
 class FakeSubscription:
-    followers: list[OnLines]
-    on_lines: OnLines
+    followers: list[OnBody]
+    on_body: OnBody
 
-    async def unsubscribe(self) -> None:
-        self.followers.remove(self.on_lines)
+    def unsubscribe(self) -> None:
+        self.followers.remove(self.on_body)
 
 
 @dataclass
@@ -77,16 +77,16 @@ class FakeJournals:
     """Delivers at once what a test publishes; `interruptions` is the test's to raise."""
 
     interruptions: int = 0
-    followers: dict[str, list[OnLines]] = field(default_factory=dict)
+    followers: dict[str, list[OnBody]] = field(default_factory=dict)
 
-    async def follow(self, subject: str, on_lines: OnLines) -> FakeSubscription:
+    async def follow(self, subject: str, on_body: OnBody) -> FakeSubscription:
         followers = self.followers.setdefault(subject, [])
-        followers.append(on_lines)
-        return FakeSubscription(followers, on_lines)
+        followers.append(on_body)
+        return FakeSubscription(followers, on_body)
 
     async def publish(self, subject: str, *lines: bytes) -> None:
-        for on_lines in list(self.followers.get(subject, [])):
-            await on_lines(list(lines))
+        for on_body in list(self.followers.get(subject, [])):
+            on_body(b"\n".join(lines))
 
     def count(self) -> int:
         """How many follow anything."""

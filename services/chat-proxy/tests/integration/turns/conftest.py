@@ -27,6 +27,7 @@ from common.messaging.connection import connect
 from common.messaging.journal import Journal
 from common.messaging.rpc import RpcClient, RpcServer
 from common.messaging.streams import ensure_streams
+from common.messaging.wire import open_wire
 from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone
 from common.testing.servers import free_port
@@ -78,7 +79,8 @@ class Platform:
         agents = HermesAgents(http, PreviewGuard((domain,)))
         stack.push_async_callback(agents.close)
         own = Settings.model_construct(**{**_SETTINGS, **settings})
-        outside = outside_of(own, backbone, agents)
+        wire = await stack.enter_async_context(open_wire(self.nats_url, "chat-proxy"))
+        outside = outside_of(own, backbone, agents, Journal(wire, backbone.jetstream))
         runners = Runners(outside)
         await serve(backbone, outside, runners)
         await self.rpc_ready()
@@ -194,9 +196,10 @@ async def a_platform(nats_url: str, mongodb_uri: str, neighbours: Any) -> AsyncI
     database = mongo.database_of(client, "chat-proxy")
     await client.drop_database(database.name)
     await mongo.ensure_indexes(database, collections.INDEXES)
-    journal = Journal(caller, caller.jetstream())
-    own = Platform(nats_url, database, neighbours, RpcClient(caller), journal, mongodb_uri)
-    yield own
+    async with open_wire(nats_url, "test") as wire:
+        journal = Journal(wire, caller.jetstream())
+        own = Platform(nats_url, database, neighbours, RpcClient(caller), journal, mongodb_uri)
+        yield own
     for spawned in own.spawned:
         with contextlib.suppress(ProcessLookupError):
             spawned.kill()

@@ -148,11 +148,11 @@ class TestTurn:
         session = await platform.session()
         ended = asyncio.Event()
 
-        async def on_lines(lines: list[bytes]) -> None:
-            if any(b'"turn.ended"' in line for line in lines):
+        def on_body(body: bytes) -> None:
+            if b'"turn.ended"' in body:
                 ended.set()
 
-        await platform.journal.follow(chat.session_journal(session.id), on_lines)
+        await platform.journal.follow(chat.session_journal(session.id), on_body)
         for number in range(5):
             ended.clear()
             await platform.say(session, f"[[say:{number}]]")
@@ -358,13 +358,13 @@ class TestAttaching:
         session = await platform.session()
         live: dict[int, Any] = {}
 
-        async def on_lines(lines: list[bytes]) -> None:
-            for line in lines:
+        def on_body(body: bytes) -> None:
+            for line in body.split(b"\n"):
                 entry = chat_entry(line)
                 assert entry.seq not in live
                 live[entry.seq] = entry
 
-        await platform.journal.follow(chat.session_journal(session.id), on_lines)
+        await platform.journal.follow(chat.session_journal(session.id), on_body)
         await platform.ended(await platform.say(session, "[[tokens:40]][[chunkdelay:0.02]]"))
 
         last = max(live)
@@ -384,12 +384,12 @@ class TestAttaching:
         await platform.entry(session.id, "text")
         seen: dict[int, str] = {}
 
-        async def on_lines(lines: list[bytes]) -> None:
-            for line in lines:
+        def on_body(body: bytes) -> None:
+            for line in body.split(b"\n"):
                 entry = chat_entry(line)
                 seen.setdefault(entry.seq, getattr(entry, "text", ""))
 
-        await platform.journal.follow(chat.session_journal(session.id), on_lines)
+        await platform.journal.follow(chat.session_journal(session.id), on_body)
         for entry in await platform.entries(session.id):
             for number in range(entry.seq_from or entry.seq, entry.seq + 1):
                 seen.setdefault(number, "")

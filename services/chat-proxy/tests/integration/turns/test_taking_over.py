@@ -33,10 +33,10 @@ class Viewer:
         self.told: dict[int, bytes] = {}
         self.conflicts: list[int] = []
 
-    async def __call__(self, lines: list[bytes]) -> None:
+    def __call__(self, body: bytes) -> None:
         from chat_proxy.model.journal import entry_from_line
 
-        for line in lines:
+        for line in body.split(b"\n"):
             seq = entry_from_line(line).seq
             if self.told.setdefault(seq, line) != line:
                 self.conflicts.append(seq)

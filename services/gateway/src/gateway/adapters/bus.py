@@ -23,8 +23,9 @@ from common.messaging.events import hear
 from common.messaging.journal import Journal
 from common.messaging.objects import TransferBucket
 from common.messaging.rpc import RpcClient
+from common.messaging.wire import open_wire
 
-from gateway.ports import OnLines, Subscription
+from gateway.ports import OnBody, Subscription
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,15 @@ class Bus:
 
         await hear(connection, OWNER_ERASED, on_erased)
         await hear(connection, SANDBOX_STOPPED, on_stopped)
-        self._connected = _Connected(
-            rpc=RpcClient(connection),
-            journal=Journal(connection, jetstream),
-            transfer=TransferBucket(jetstream),
-            ping=partial(bus.ping, connection),
-        )
         try:
-            await asyncio.Event().wait()
+            async with open_wire(url, "gateway", ca_file=ca_file) as wire:
+                self._connected = _Connected(
+                    rpc=RpcClient(connection),
+                    journal=Journal(wire, jetstream),
+                    transfer=TransferBucket(jetstream),
+                    ping=partial(bus.ping, connection),
+                )
+                await asyncio.Event().wait()
         finally:
             await connection.close()
 
@@ -97,8 +99,8 @@ class Bus:
     def interruptions(self) -> int:
         return self._connected.journal.interruptions if self._connected else 0
 
-    async def follow(self, subject: str, on_lines: OnLines) -> Subscription:
-        return await self._there.journal.follow(subject, on_lines)
+    async def follow(self, subject: str, on_body: OnBody) -> Subscription:
+        return await self._there.journal.follow(subject, on_body)
 
     @property
     def _there(self) -> _Connected:

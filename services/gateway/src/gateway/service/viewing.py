@@ -84,14 +84,14 @@ class Viewer:
         announced, self._announced = self._announced, b""
         return announced
 
-    async def on_lines(self, lines: list[bytes]) -> None:
-        """Take what is live; never waits, so one viewer does not hold up another."""
+    def on_body(self, body: bytes) -> None:
+        """Take what is live, a line for each entry."""
         if self._is_closed:
             return
-        for line in lines:
+        for line in body.split(b"\n"):
             if frame := frame_of(line):
                 self._live.append(frame)
-                self._live_bytes += len(line)
+        self._live_bytes += len(body)
         if self._live_bytes > self._limit:
             detail = "this viewer reads too slowly; come back from the last number you have"
             self._end(RateLimitedError(detail, code=ErrorCode.SLOW_VIEWER))
@@ -242,7 +242,7 @@ class Viewers:
         viewer = Viewer(source, after=after, limit_bytes=self._limit)
         self._of_owner[source.owner_id] += 1
         try:
-            self._open[viewer] = await self._journals.follow(source.subject, viewer.on_lines)
+            self._open[viewer] = await self._journals.follow(source.subject, viewer.on_body)
             await viewer.begin()
         except BaseException:
             await self.close(viewer)
@@ -257,7 +257,7 @@ class Viewers:
         viewer.close()
         subscription = self._open.pop(viewer, None)
         if subscription is not None:
-            await subscription.unsubscribe()
+            subscription.unsubscribe()
 
     def _check_room(self, owner_id: str) -> None:
         if self._of_owner[owner_id] >= self._most_of_owner:

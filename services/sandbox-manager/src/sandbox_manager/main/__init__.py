@@ -11,6 +11,7 @@ from common.contracts.events import OWNER_ERASED
 from common.ids import new_id
 from common.messaging.events import EventPublisher, consume
 from common.messaging.loops import every
+from common.messaging.wire import open_wire
 from common.metrics.table import DRIVEN
 from common.outbox import OutboxRelay
 from common.preview import PreviewGuard, open_agent_http
@@ -108,11 +109,14 @@ async def wired(
     async with (
         all_accounts(settings, provider, stores.accounts) as accounts,
         open_agent_http(settings.preview_domains) as http,
+        open_wire(
+            settings.nats_url.get_secret_value(), SERVICE, ca_file=settings.nats_ca_file
+        ) as wire,
         Background() as background,
     ):
         DRIVEN.watch(lambda: len(background))
         agents = PreviewAgents(http, guard)
-        adapters = adapters_of(connections, stores, accounts, agents, settings.key())
+        adapters = adapters_of(connections, stores, accounts, agents, wire, settings.key())
         yield parts_of(settings, adapters, background, probe)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from common.contracts.skills import BUNDLE_BUCKET
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket, TransferBucket
+from common.messaging.wire import Wire
 from common.mongo import Database
 from common.outbox import ARCHIVE_INDEXES
 from common.preview import PreviewGuard
@@ -107,6 +108,7 @@ def adapters_of(
     stores: Stores,
     provider: AccountsProvider,
     agents: PreviewAgents,
+    wire: Wire,
     key: bytes,
 ) -> Adapters:
     toolbox, jetstream = Toolbox(provider), connections.jetstream
@@ -118,7 +120,7 @@ def adapters_of(
         agents=agents,
         skills=BusSkills(connections.rpc, ObjectBucket(jetstream, BUNDLE_BUCKET)),
         keys=BusKeys(connections.rpc),
-        journal=BusJournal(Journal(connections.nats, jetstream)),
+        journal=BusJournal(Journal(wire, jetstream)),
         transfer=TransferBucket(jetstream),
         sealer=AesSealer(key),
         signer=Ed25519Signer(key),
