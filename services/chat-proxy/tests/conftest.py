@@ -233,6 +233,7 @@ class FakeAnswers:
 class FakeApprovals:
     by_id: dict[str, Approval] = field(default_factory=dict)
     refuses: set[ApprovalState] = field(default_factory=set)
+    loses_answers: set[ApprovalState] = field(default_factory=set)
     emitted: list[OutgoingEvent] = field(default_factory=list)
 
     async def ask(self, approval: Approval, *, emit: OutgoingEvent) -> None:
@@ -254,13 +255,13 @@ class FakeApprovals:
         if (stored.state, stored.choice) != (expected.state, expected.choice):
             raise StaleFenceError("the approval is another one now")
         self.by_id[approval.id] = approval
+        if approval.state in self.loses_answers:
+            raise UnavailableError("the store does not answer")
         if emit is not None:
             self.emitted.append(emit)
 
-    async def unfinished(self, turn_id: str) -> list[Approval]:
-        states = {ApprovalState.PENDING, ApprovalState.DELIVERING}
-        of_turn = (one for one in self.by_id.values() if one.turn_id == turn_id)
-        return [one for one in of_turn if one.state in states]
+    async def of_turn(self, turn_id: str) -> list[Approval]:
+        return [one for one in self.by_id.values() if one.turn_id == turn_id]
 
     async def with_scope(
         self, owner_id: str, session_id: str, skill_digest: str

@@ -185,8 +185,8 @@ class Approvals(Protocol):
         """Write if the stored one still is as `expected`. Raises StaleFenceError."""
         ...
 
-    async def unfinished(self, turn_id: str) -> list[Approval]:
-        """Those still pending or delivering, oldest first."""
+    async def of_turn(self, turn_id: str) -> list[Approval]:
+        """Oldest first."""
         ...
 
     async def with_scope(

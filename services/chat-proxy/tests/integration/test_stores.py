@@ -389,7 +389,18 @@ class TestApprovals:
         stored = await store.approvals.get(approval.owner_id, approval.session_id, approval.id)
         assert stored == once
 
-    async def test_unfinished_ones_are_those_that_may_still_matter(
+    async def test_two_that_say_the_same_are_two(self, store: Any, approval: Approval) -> None:
+        await store.approvals.ask(approval, emit=event())
+        one = approval.decided(ApprovalChoice.ONCE, at=START, decision="dec_1")
+        other = approval.decided(ApprovalChoice.ONCE, at=START, decision="dec_2")
+
+        await store.approvals.save(one, expected=approval)
+
+        await store.approvals.save(one, expected=approval)
+        with pytest.raises(StaleFenceError):
+            await store.approvals.save(other, expected=approval)
+
+    async def test_a_turns_own_are_found_and_what_they_allow(
         self, store: Any, approval: Approval
     ) -> None:
         await store.approvals.ask(approval, emit=event())
@@ -397,11 +408,11 @@ class TestApprovals:
         await store.approvals.save(decided, expected=approval)
         delivering = decided.delivering()
         await store.approvals.save(delivering, expected=decided)
-        assert await store.approvals.unfinished(approval.turn_id) == [delivering]
+        assert await store.approvals.of_turn(approval.turn_id) == [delivering]
 
         await store.approvals.save(delivering.delivered(), expected=delivering, emit=event())
 
-        assert await store.approvals.unfinished(approval.turn_id) == []
+        assert await store.approvals.of_turn("tur_" + "9" * 20) == []
         [scoped] = await store.approvals.with_scope(
             approval.owner_id, approval.session_id, approval.skill_digest
         )

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from chat_proxy.errors import AgentLostError, AgentRefusedError, AgentUnknownError
-from chat_proxy.model.agent import AgentAddress, AgentEvent, Standing, TranscriptMessage
+from chat_proxy.model.agent import (
+    AgentAddress,
+    AgentEvent,
+    ApprovalAsk,
+    Standing,
+    TranscriptMessage,
+)
 from chat_proxy.model.journal import Entry
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
@@ -107,7 +113,9 @@ class FakeSkills:
 
 @dataclass
 class FakeConversation:
-    """The agent's side of one connection; `tell` is what it sends, `drop` breaks it."""
+    """The agent's side of one connection; `tell` is what it sends, `drop` breaks it. `asked`
+    counts the requests for approval that it waits for.
+    """
 
     name: str
     is_fresh: bool
@@ -116,6 +124,7 @@ class FakeConversation:
     prompts: list[str] = field(default_factory=list)
     images: list[list[str]] = field(default_factory=list)
     answers: list[bool] = field(default_factory=list)
+    asked: int = 0
     waits: bool = True
     refusal: str = ""
     loses_answers: bool = False
@@ -125,6 +134,7 @@ class FakeConversation:
     _batches: "asyncio.Queue[list[AgentEvent] | None]" = field(default_factory=asyncio.Queue)
 
     def tell(self, *events: AgentEvent) -> None:
+        self.asked += sum(isinstance(event, ApprovalAsk) for event in events)
         self._batches.put_nowait(list(events))
 
     def drop(self) -> None:
@@ -150,7 +160,9 @@ class FakeConversation:
             raise AgentLostError("gone")
         if self.refusal:
             raise AgentRefusedError(self.refusal)
-        return self.waits
+        is_taken = self.waits and self.asked > 0
+        self.asked -= is_taken
+        return is_taken
 
     async def transcript(self) -> Sequence[TranscriptMessage]:
         return self.record

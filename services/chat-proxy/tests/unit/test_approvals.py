@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from chat_proxy.model.agent import AgentStatus, ApprovalAsk, Finished, ToolEnd, ToolStart
+from chat_proxy.model.turn import CLAIM_TTL
 from common.contracts.chat import AnswerApproval, ApprovalChoice, ApprovalState
 from common.errors import ConflictError, ErrorCode, GoneError, InvalidError
 
@@ -119,6 +120,29 @@ class TestStoreDown:
         await runner.tick()
         assert world.agents.last.answers == [True]
 
+    async def test_what_was_stored_as_on_its_way_without_an_answer_is_still_sent(
+        self, world: Any
+    ) -> None:
+        _, runner, [approval] = await asked(world, RM)
+        world.approvals.loses_answers = {ApprovalState.DELIVERING}
+
+        await answer(world.me, approval, C.ONCE)
+        assert world.agents.last.answers == []
+        assert world.approvals.by_id[approval.id].state is ApprovalState.DELIVERING
+
+        world.approvals.loses_answers = set()
+        await runner.tick()
+        assert world.agents.last.answers == [True]
+        assert world.approvals.by_id[approval.id].state is ApprovalState.DELIVERED
+
+    async def test_nothing_is_sent_once_the_claim_has_run_out(self, world: Any) -> None:
+        _, _, [approval] = await asked(world, RM)
+        world.clock.advance(CLAIM_TTL)
+
+        await answer(world.me, approval, C.ONCE)
+
+        assert world.agents.last.answers == []
+
 
 class TestScope:
     async def test_the_same_danger_is_answered_at_once(self, world: Any) -> None:
@@ -155,6 +179,63 @@ class TestExpiry:
 
         assert world.approvals.by_id[approval.id].state is ApprovalState.EXPIRED
         assert world.agents.opened[0].answers == []
+
+
+def resumed(world: Any) -> Any:
+    """The same agent as the next process finds it."""
+    again = replace(world.agents.last, answers=[], _batches=asyncio.Queue())
+    again.standing = replace(again.standing, running=True, prompt="go")
+    world.agents.prepared = [again]
+    return again
+
+
+class TestTakenOver:
+    async def test_what_nobody_saw_is_refused_and_said(self, world: Any) -> None:
+        await world.say(await world.session())
+        await world.me.runners.hand_over()
+        world.agents.last.tell(RM, RESET)
+        again, other = resumed(world), world.process("prc_other")
+
+        await other.takeover.run_once()
+        await world.until(lambda: world.live.kinds.count("notice") == 3)
+
+        assert again.answers == [False, False, False]
+        assert [one.fields["code"] for one in world.live.entries if one.type == "notice"] == [
+            "reattached",
+            "approval_missed",
+            "approval_missed",
+        ]
+        await other.runners.hand_over()
+
+    async def test_one_that_is_open_is_left_to_the_person(self, world: Any) -> None:
+        _, _, [approval] = await asked(world, RM)
+        await world.me.runners.hand_over()
+        again, other = resumed(world), world.process("prc_other")
+
+        await other.takeover.run_once()
+        await world.until(lambda: "notice" in world.live.kinds)
+
+        assert again.answers == []
+        assert (await answer(other, approval, C.ONCE)).state is ApprovalState.DELIVERED
+        await other.runners.hand_over()
+
+    async def test_what_was_stored_and_not_told_is_told(self, world: Any) -> None:
+        _, _, [approval] = await asked(world, RM)
+        await answer(world.me, approval, C.DENY)
+        await world.me.runners.hand_over()
+        world.live.entries = [e for e in world.live.entries if "approval" not in e.type]
+        for segments in world.answers.by_turn.values():
+            segments[:] = [one for one in segments if "approval" not in one.type]
+        resumed(world)
+        other = world.process("prc_other")
+
+        await other.takeover.run_once()
+        await world.until(lambda: "approval.resolved" in world.live.kinds)
+
+        told = [one for one in world.live.entries if "approval" in one.type]
+        assert [one.type for one in told] == ["approval.requested", "approval.resolved"]
+        assert told[1].fields["choice"] is C.DENY
+        await other.runners.hand_over()
 
 
 class TestUncertain:

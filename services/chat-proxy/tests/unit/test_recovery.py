@@ -47,6 +47,18 @@ class TestCatchUp:
             TextDelta(" end."),
         ]
 
+    def test_white_space_that_the_record_does_not_keep_loses_nothing(self) -> None:
+        steps = [replace(STEPS[0], text="First: the middle."), *STEPS[1:]]
+
+        in_the_middle = catch_up("\nFirst: \n", set(), set(), steps, IDLE)
+        before_the_tool = catch_up("First: the middle. \n", set(), set(), steps, IDLE)
+
+        assert in_the_middle.restated is None
+        assert in_the_middle.events[0] == TextDelta("the middle.")
+        assert before_the_tool.restated is None
+        assert before_the_tool.events[0] == ToolStart("c1", "terminal", arguments={"command": "a"})
+        assert before_the_tool.events[-1] == TextDelta("\n\nThe end.")
+
     def test_nothing_is_missing(self) -> None:
         caught = catch_up(WHOLE, {"c1", "c2"}, {"c1", "c2"}, STEPS, IDLE)
 

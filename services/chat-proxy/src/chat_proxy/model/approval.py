@@ -32,7 +32,9 @@ _ANY_SCRIPT = frozenset({"execute_code"})
 
 @dataclass(frozen=True)
 class Approval:
-    """`rules` name what a scope covers: the agent's own names for the kind of danger."""
+    """`rules` name what a scope covers: the agent's own names for the kind of danger. `decision`
+    tells one answer from another that says the same.
+    """
 
     id: str
     session_id: str
@@ -48,6 +50,7 @@ class Approval:
     call_id: str | None = None
     state: ApprovalState = A.PENDING
     choice: ApprovalChoice | None = None
+    decision: str = ""
     detail: str = ""
     decided_at: datetime | None = None
 
@@ -63,11 +66,11 @@ class Approval:
     def is_ended(self) -> bool:
         return not TRANSITIONS[self.state]
 
-    def decided(self, choice: ApprovalChoice, *, at: datetime) -> Self:
+    def decided(self, choice: ApprovalChoice, *, at: datetime, decision: str = "") -> Self:
         if self.choice is not None or not self.is_open:
             message = "this approval was answered before"
             raise ConflictError(message, code=ErrorCode.APPROVAL_DECIDED)
-        return replace(self, choice=choice, decided_at=at)
+        return replace(self, choice=choice, decision=decision, decided_at=at)
 
     def delivering(self) -> Self:
         return self._to(A.DELIVERING)

@@ -3,6 +3,9 @@
 The agent does not repeat what it sent. On attaching again it gives the text of the running answer
 as one piece, and its transcript holds every finished step: together they put the missing text and
 tools back in order. Only the reasoning of a step that is not finished is lost.
+
+The transcript keeps each step's text without the white space around it, so texts are compared
+without any.
 """
 
 from collections.abc import Sequence, Set
@@ -76,16 +79,42 @@ def catch_up(
 ) -> Caught:
     """What is missing after `written` (all text so far) and the tools of `known` and `ended`."""
     agents = standing.text if standing.running else whole_text(steps)
-    if agents.startswith(written):
-        return Caught(tuple(_Walk(written, known, ended, agents).over(steps)))
-    tools = _Walk(agents, known, ended, agents).over(steps)
-    restated = None if written.startswith(agents) else _last_stretch(agents, steps)
+    reached = _reached(written, agents)
+    if reached is not None:
+        return Caught(tuple(_Walk(reached, known, ended, agents).over(steps)))
+    tools = _Walk(len(agents), known, ended, agents).over(steps)
+    restated = None if _is_beyond(written, agents) else _last_stretch(agents, steps)
     return Caught(tuple(tools), restated)
 
 
+def _reached(written: str, agents: str) -> int | None:
+    """How far `agents` was written; None when something else was."""
+    if agents.startswith(written):
+        return len(written)
+    at = 0
+    for part in written.split():
+        for character in part:
+            while at < len(agents) and agents[at].isspace():
+                at += 1
+            if at == len(agents) or agents[at] != character:
+                return None
+            at += 1
+    for space in written[len(written.rstrip()) :]:
+        if at == len(agents) or agents[at] != space:
+            break
+        at += 1
+    return at
+
+
+def _is_beyond(written: str, agents: str) -> bool:
+    return _squeezed(written).startswith(_squeezed(agents))
+
+
 class _Walk:
-    def __init__(self, written: str, known: Set[str], ended: Set[str], agents: str) -> None:
-        self._position = len(written)
+    """`reached` is how much of `agents`, all of its text, was written."""
+
+    def __init__(self, reached: int, known: Set[str], ended: Set[str], agents: str) -> None:
+        self._position = reached
         self._known = known
         self._ended = ended
         self._agents = agents

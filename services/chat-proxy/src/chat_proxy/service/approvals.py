@@ -10,6 +10,7 @@ from common.errors import (
     StaleFenceError,
     UnavailableError,
 )
+from common.ids import new_id
 
 from chat_proxy.model.approval import Approval
 from chat_proxy.service.outside import Outside
@@ -32,7 +33,9 @@ class ApprovalService:
         """
         approval = await self._load(request)
         self._check(approval, request.choice)
-        decided = approval.decided(request.choice, at=self._outside.clock())
+        decided = approval.decided(
+            request.choice, at=self._outside.clock(), decision=new_id("dec")
+        )
         try:
             await self._outside.approvals.save(decided, expected=approval)
         except StaleFenceError:

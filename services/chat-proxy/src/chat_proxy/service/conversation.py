@@ -48,9 +48,7 @@ class Conversation:
         self._outside = outside
         self.writer = writer
         self.scribe = Scribe(writer, running.session.skill)
-        self.desk = ApprovalDesk(
-            running.turn, running.session, writer, outside, lambda: link.agent
-        )
+        self.desk = ApprovalDesk(running, writer, outside, lambda: link.agent)
 
     async def run(self, reaching: "asyncio.Future[AgentSession]") -> Outcome:
         """A turn from its start: `reaching` is the agent on its way."""
@@ -150,13 +148,14 @@ class Conversation:
                 agent = await self._link.reach_again()
                 self.scribe.reached(self._link.skill_directory)
                 outcome = await self._catch_up(agent)
+                if outcome is None:
+                    await self.desk.attached(agent)
             except AgentUnknownError:
                 return failed(ErrorCode.AGENT_LOST, _LOST)
             except UnavailableError as exc:
                 if self._outside.clock() >= deadline:
                     raise AgentLostError(_LOST) from exc
             else:
-                await self.desk.deliver()
                 return agent if outcome is None else outcome
             await asyncio.sleep(limits.reattach_wait.total_seconds())
 

@@ -3,6 +3,9 @@
 The agent answers its requests strictly in the order it asked, so only the oldest is ever
 delivered. An approval whose delivery is uncertain blocks the ones after it until its command has
 ended or the agent has given up waiting: an answer sent earlier could meet the wrong command.
+
+A delivery is a task of its own: whoever asked for it may go, and the upkeep of the turn does not
+wait for an agent that does not answer.
 """
 
 import asyncio
@@ -20,17 +23,25 @@ from common.ids import new_id
 from chat_proxy.errors import AgentLostError, AgentRefusedError
 from chat_proxy.model.agent import ApprovalAsk
 from chat_proxy.model.approval import Approval, granted, rules_of
-from chat_proxy.model.session import ChatSession
-from chat_proxy.model.turn import Turn
+from chat_proxy.model.journal import Answer
 from chat_proxy.ports import AgentSession
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.persisting import persist
+from chat_proxy.service.running import RunningTurn
 from chat_proxy.service.writer import JournalWriter
 
 logger = logging.getLogger(__name__)
 
+_ASKED, _RESOLVED = "approval.requested", "approval.resolved"
 _EXPIRED = "Nobody answered in time, so the command was refused."
 _NOT_WAITING = "The agent no longer waited for this answer."
+_UNSEEN = (
+    "While the connection was lost the agent asked whether it may run a command. Nobody saw the "
+    "request, so it was refused: ask the agent to try again."
+)
+_MOST_UNSEEN = 16
+_WAIT_S = 5.0
+_LEAVE_S = 2.0
 _UNCERTAIN = (
     "The connection broke while the answer was on its way: nobody knows whether it arrived."
 )
@@ -39,33 +50,51 @@ _UNCERTAIN = (
 class ApprovalDesk:
     def __init__(
         self,
-        turn: Turn,
-        session: ChatSession,
+        running: RunningTurn,
         writer: JournalWriter,
         outside: Outside,
         agent_now: Callable[[], AgentSession | None],
     ) -> None:
-        self._turn = turn
-        self._session = session
+        self._running = running
+        self._turn = running.turn
         self._writer = writer
         self._outside = outside
         self._agent_now = agent_now
         self._queue: list[Approval] = []
         self._uncertain: Approval | None = None
         self._delivering = asyncio.Lock()
+        self._deliveries: set[asyncio.Future[None]] = set()
 
     @property
     def is_waiting(self) -> bool:
         return bool(self._queue)
 
     async def restore(self) -> None:
-        """Take over what another process left: what it was delivering is uncertain now."""
-        for approval in await persist(lambda: self._outside.approvals.unfinished(self._turn.id)):
+        """Take over what another process left: what it was delivering is uncertain now, what it
+        stored and did not tell any more is told.
+        """
+        asked, resolved = (_ids(self._writer.answer, type_) for type_ in (_ASKED, _RESOLVED))
+        for approval in await persist(lambda: self._outside.approvals.of_turn(self._turn.id)):
+            if approval.id not in asked:
+                self._tell_asked(approval)
             if approval.state is ApprovalState.DELIVERING:
                 self._uncertain = approval
                 await self._end(approval.unknown(_UNCERTAIN), expected=approval)
-            else:
+            elif not approval.is_ended:
                 self._queue.append(approval)
+            elif approval.id not in resolved:
+                self._tell_resolved(approval)
+
+    async def attached(self, agent: AgentSession) -> None:
+        """The agent is listened to again. What it asked meanwhile it does not ask again, and would
+        wait for; a refusal lets it go on, and can allow nothing.
+        """
+        for _ in range(_MOST_UNSEEN):
+            if self._queue or self._uncertain is not None or not await agent.answer(allow=False):
+                break
+            self._writer.add("notice", text=_UNSEEN, code="approval_missed")
+        await self._writer.publish()
+        await self.deliver()
 
     async def ask(self, asked: ApprovalAsk, call_id: str | None) -> None:
         """Store and show the request; answer it at once where an earlier scope covers it."""
@@ -82,14 +111,7 @@ class ApprovalDesk:
         event = self._event(events.APPROVAL_REQUESTED, approval)
         await persist(lambda: self._outside.approvals.ask(approval, emit=event))
         self._queue.append(approval)
-        self._writer.add(
-            "approval.requested",
-            approval_id=approval.id,
-            command=approval.command,
-            description=approval.description,
-            choices=[str(choice) for choice in approval.choices],
-            expires_at=approval.expires_at.isoformat(),
-        )
+        self._tell_asked(approval)
         if scope is not None:
             await self.deliver()
 
@@ -121,9 +143,24 @@ class ApprovalDesk:
             await self.deliver()
 
     async def deliver(self) -> None:
-        """Tell the agent what was decided, from the oldest on."""
+        """Tell the agent what was decided, from the oldest on; waits for it some seconds."""
+        task = asyncio.ensure_future(self._deliver())
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+        done, _ = await asyncio.wait({task}, timeout=_WAIT_S)
+        for one in done:
+            one.result()
+
+    async def leave(self) -> None:
+        """Let what is on its way arrive; what does not is uncertain for whoever comes next."""
+        if self._deliveries:
+            await asyncio.wait(self._deliveries, timeout=_LEAVE_S)
+        for task in list(self._deliveries):
+            task.cancel()
+
+    async def _deliver(self) -> None:
         async with self._delivering:
-            while self._queue and self._uncertain is None:
+            while self._queue and self._uncertain is None and self._may_send():
                 agent = self._agent_now()
                 head = self._queue[0]
                 if agent is None or (head.is_open and not head.is_decided):
@@ -143,9 +180,8 @@ class ApprovalDesk:
         self._queue = []
 
     async def _deliver_to(self, agent: AgentSession, head: Approval) -> None:
-        if head.is_open:
-            delivering = head.delivering()
-            await self._outside.approvals.save(delivering, expected=head)
+        if not head.is_ended:
+            delivering = await self._to_deliver(head)
             self._queue.pop(0)
             ended = await self._answer(agent, delivering)
             await self._end(ended, expected=delivering)
@@ -153,6 +189,20 @@ class ApprovalDesk:
             self._queue.pop(0)
             await self._refuse(agent)
         await self._writer.publish()
+
+    async def _to_deliver(self, head: Approval) -> Approval:
+        """Stored as on its way. One that is so already is our own write, whose answer was lost
+        before anything was sent: another process' would be uncertain and not in the queue.
+        """
+        if not head.is_open:
+            return head
+        delivering = head.delivering()
+        await self._outside.approvals.save(delivering, expected=head)
+        return delivering
+
+    def _may_send(self) -> bool:
+        """Once the claim has run out another process may be answering."""
+        return self._running.turn.claim.covers(self._outside.clock())
 
     async def _answer(self, agent: AgentSession, delivering: Approval) -> Approval:
         try:
@@ -184,8 +234,21 @@ class ApprovalDesk:
     async def _end(self, ended: Approval, *, expected: Approval) -> None:
         event = self._event(events.APPROVAL_RESOLVED, ended)
         await persist(lambda: self._outside.approvals.save(ended, expected=expected, emit=event))
+        self._tell_resolved(ended)
+
+    def _tell_asked(self, approval: Approval) -> None:
         self._writer.add(
-            "approval.resolved",
+            _ASKED,
+            approval_id=approval.id,
+            command=approval.command,
+            description=approval.description,
+            choices=[str(choice) for choice in approval.choices],
+            expires_at=approval.expires_at.isoformat(),
+        )
+
+    def _tell_resolved(self, ended: Approval) -> None:
+        self._writer.add(
+            _RESOLVED,
             approval_id=ended.id,
             choice=ended.choice,
             state=str(ended.state),
@@ -200,7 +263,7 @@ class ApprovalDesk:
             session_id=self._turn.session_id,
             turn_id=self._turn.id,
             owner_id=self._turn.owner_id,
-            skill_digest=self._session.skill.digest,
+            skill_digest=self._running.session.skill.digest,
             command=asked.command,
             rules=rules_of(asked.rules, asked.command),
             choices=tuple(known[choice] for choice in asked.choices if choice in known),
@@ -225,3 +288,8 @@ class ApprovalDesk:
             choice=approval.choice,
         )
         return event.of(data, entity_id=approval.id, at=self._outside.clock())
+
+
+def _ids(answer: Answer, type_: str) -> set[str]:
+    """Of the approvals that the journal tells of by entries of this type."""
+    return {one.fields["approval_id"] for one in answer.segments if one.type == type_}

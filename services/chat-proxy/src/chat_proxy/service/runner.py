@@ -199,6 +199,8 @@ class TurnRunner:
 
     async def _leave(self) -> None:
         """Hand the turn over if it has not ended: whoever claims it next need not wait."""
+        if self._conversation is not None:
+            await self._conversation.desk.leave()
         if not self.turn.is_ended:
             with contextlib.suppress(AppError):
                 await self.store()

@@ -12,8 +12,6 @@ from chat_proxy.adapters.mongo.collections import APPROVALS, answering, outbox_o
 from chat_proxy.model.approval import SCOPES, Approval
 from chat_proxy.ports import Approvals
 
-_UNFINISHED = [ApprovalState.PENDING.value, ApprovalState.DELIVERING.value]
-
 
 class MongoApprovals(Approvals):
     def __init__(self, database: Database) -> None:
@@ -50,9 +48,8 @@ class MongoApprovals(Approvals):
             message = f"approval {approval.id} is no longer {expected.state}"
             raise StaleFenceError(message)
 
-    async def unfinished(self, turn_id: str) -> list[Approval]:
-        query = {"turn_id": turn_id, "state": {"$in": _UNFINISHED}}
-        return await self._all(query)
+    async def of_turn(self, turn_id: str) -> list[Approval]:
+        return await self._all({"turn_id": turn_id})
 
     async def with_scope(
         self, owner_id: str, session_id: str, skill_digest: str
@@ -94,6 +91,7 @@ def _changing(approval: Approval) -> Document:
     return {
         "state": approval.state.value,
         "choice": _value(approval),
+        "decision": approval.decision,
         "detail": approval.detail,
         "decided_at": approval.decided_at,
     }
@@ -108,6 +106,7 @@ def to_approval(document: Document) -> Approval:
         choices=tuple(ApprovalChoice(choice) for choice in document["choices"]),
         state=ApprovalState(document["state"]),
         choice=ApprovalChoice(choice) if choice else None,
+        decision=document.get("decision", ""),
         **fields,
     )
 

@@ -1,0 +1,1 @@
+"""The chat path under fire: see `__main__`."""

@@ -1,0 +1,105 @@
+"""Break everything around 200 answers that stream at once, and compare what every viewer was told
+with what the agent said.
+
+    cd services/chat-proxy/tests && python -m chaos [words of a fault] [--into chaos.json]
+
+Each round is a turn in every session; in its middle one program is killed and started again. Every
+session has a viewer that is cut after random numbers of bytes and resumes by number, at any of two
+gateways, and one that is never cut on purpose. A third of the turns use tools, a fifth ask for an
+approval, which two windows answer at once.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from common import mongo
+
+from chaos.count import Count
+from chaos.crowd import Crowd, gathered
+from chaos.faults import FAULTS
+from chaos.stage import Stage, running
+
+_SUMS = ("cases", "lost", "doubled", "out_of_order", "left_over", "without_end")
+_LATE = 40
+_SETTLED_S = 20
+
+
+async def all_rounds(asked: argparse.Namespace) -> Count:
+    count = Count()
+    wanted = [name for name in FAULTS if asked.wanted in name]
+    if not wanted:
+        return count
+    async with running(asked.logs) as stage, aiohttp.ClientSession() as http:
+        crowd = await gathered(stage, http, asked.sessions, asked.seed)
+        for name in wanted:
+            await _told(crowd, name, count)
+        await crowd.late(count, _LATE)
+        count.left_over += await _unfinished(stage)
+    return count
+
+
+async def _told(crowd: Crowd, name: str, count: Count) -> None:
+    started, before = time.monotonic(), len(count.problems)
+    await crowd.round(name, FAULTS[name], count)
+    took, found = time.monotonic() - started, count.problems[before:]
+    sys.stdout.write(f"{name}: {took:.1f} s, {len(found)} problems\n")
+    for problem in found[:5]:
+        sys.stdout.write(f"    {problem}\n")
+    sys.stdout.flush()
+
+
+async def _unfinished(stage: Stage) -> int:
+    """Turns that are not closed and approvals that are not ended when all is over."""
+    client = mongo.open_client(stage.mongodb_uri)
+    database = mongo.database_of(client, "chat-proxy")
+    left = 0
+    for _ in range(_SETTLED_S):
+        left = await database["turns"].count_documents({"active": True})
+        left += await database["approvals"].count_documents(
+            {"state": {"$in": ["pending", "delivering"]}}
+        )
+        if left == 0:
+            break
+        await asyncio.sleep(1)
+    await client.close()
+    return left
+
+
+def write(path: Path, count: Count) -> None:
+    """Add to the figures of the launches that stand there: one file for all of `make chaos`."""
+    stands: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    facts = {name: value for name, value in asdict(count).items() if name != "problems"}
+    parts = {"launches": stands, "chat": facts}
+    sums = {name: sum(part.get(name, 0) for part in parts.values()) for name in _SUMS}
+    path.write_text(json.dumps({**sums, **parts}, indent=2) + "\n")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("wanted", nargs="?", default="", help="only faults whose name holds this")
+    parser.add_argument("--sessions", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--into", type=Path, help="a JSON file to which the figures are added")
+    parser.add_argument("--logs", type=Path, help="where the programs' logs are kept")
+    asked = parser.parse_args(arguments)
+    if asked.logs is not None:
+        asked.logs.mkdir(parents=True, exist_ok=True)
+    count = asyncio.run(all_rounds(asked))
+    shown = {name: value for name, value in asdict(count).items() if name != "problems"}
+    sys.stdout.write(f"seed {asked.seed}: {json.dumps(shown)}\n")
+    for line in count.problems:
+        sys.stdout.write(f"problem: {line}\n")
+    if asked.into is not None:
+        write(asked.into, count)
+    return 0 if count.is_clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
