@@ -5,13 +5,26 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from local_platform.collector.testing import Collected, collecting
 from local_platform.instance import Instance, running
 from local_platform.visitor import Visitor
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with running(tmp_path_factory.mktemp("platform")) as instance:
+def collected() -> Iterator[Collected]:
+    """A receiver of telemetry, to which the platform sends all of it."""
+    with collecting() as received:
+        yield received
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory, collected: Collected) -> Iterator[Instance]:
+    telemetry = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collected.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+    }
+    with running(tmp_path_factory.mktemp("platform"), **telemetry) as instance:
         yield instance
 
 

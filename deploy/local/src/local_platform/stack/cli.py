@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from local_platform.stack.down import down
 from local_platform.stack.faults import FaultError
 from local_platform.stack.layout import Layout
 from local_platform.stack.processes import Table, platform
+from local_platform.stack.readable import readable
 from local_platform.stack.settings import Settings, operator_environment
 from local_platform.stack.up import Up
 
@@ -111,13 +113,22 @@ def status(layout: Layout, console: Console) -> int:
 
 
 def logs(layout: Layout, console: Console) -> int:
-    """Follow all logs; this process becomes `tail`."""
+    """Follow all logs: as they are, or for a person at a terminal."""
     files = sorted(str(path) for path in layout.logs.glob("*.log"))
-    follow = shutil.which("tail")
-    if files and follow:
-        os.execv(follow, ["tail", "-n", "20", "-F", *files])
-    console.say(f"There are no logs in {layout.logs} yet.")
-    return 1
+    tail = shutil.which("tail")
+    if not files or not tail:
+        console.say(f"There are no logs in {layout.logs} yet.")
+        return 1
+    follow = [tail, "-q", "-n", "20", "-F", *files]
+    if not sys.stdout.isatty():
+        os.execv(tail, follow)
+    with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True, errors="replace") as tailing:
+        try:
+            for line in tailing.stdout or ():
+                console.say(readable(line.rstrip("\n")))
+        except KeyboardInterrupt:
+            tailing.terminate()
+    return INTERRUPTED
 
 
 def url(layout: Layout, console: Console) -> int:

@@ -15,12 +15,16 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from common.metrics.kinds import SCOPE
 from common.telemetry import Telemetry
 from common.telemetry.export import Discreet, sampler
 from common.telemetry.logs import JsonFormatter, TerminalFormatter
 
-_NOT_OURS = View(meter_name="daytona-sdk-python", aggregation=DropAggregation())
-"""A histogram for every method of the SDK: docs/metrics.md knows what we measure."""
+_OURS_ALONE = (
+    View(meter_name=SCOPE),
+    View(instrument_name="*", aggregation=DropAggregation()),
+)
+"""Libraries measure too, by method or by path: docs/metrics.md knows all that leaves."""
 
 
 def configure(service: str, telemetry: Telemetry) -> None:
@@ -45,4 +49,4 @@ def configure(service: str, telemetry: Telemetry) -> None:
         spans = Discreet(OTLPSpanExporter(endpoint=f"{base}/v1/traces"))
         provider.add_span_processor(BatchSpanProcessor(spans))
         trace.set_tracer_provider(provider)
-    metrics.set_meter_provider(MeterProvider(readers, resource=resource, views=[_NOT_OURS]))
+    metrics.set_meter_provider(MeterProvider(readers, resource=resource, views=_OURS_ALONE))

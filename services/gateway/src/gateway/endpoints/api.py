@@ -35,6 +35,8 @@ def create_api() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Its spans hold paths and queries: what somebody typed, and the token of a share.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     problems.install(api)
     modules = (
