@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 # The kit has modules of its own.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from browser_kit.visiting import Person
+from browser_kit.visiting import Meet, Person
 from browser_kit.watching import Watch
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -33,7 +33,6 @@ HEIGHTS = {WIDE: 800, PHONE: 740}
 PATIENCE_MS = 15_000
 
 Theme = Literal["dark", "light"]
-Meet = Callable[..., Person]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

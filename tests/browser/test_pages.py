@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from browser_kit.visiting import HELLO_PAGE, Person, answered, say
+from browser_kit.visiting import HELLO_PAGE, Meet, answered, say
 from browser_kit.watching import accessibility_findings
 from playwright.sync_api import Page
 
@@ -44,7 +44,7 @@ def opened_everywhere(page: Page) -> None:
 
 class TestEveryPage:
     @pytest.mark.parametrize(("theme", "width"), LOOKS)
-    def test_anybody_can_use_it(self, meet: Callable[..., Person], theme: str, width: int) -> None:
+    def test_anybody_can_use_it(self, meet: Meet, theme: str, width: int) -> None:
         person = meet(theme=theme, width=width)
         session = person.new_session()
         say(person.open_chat(session), EVERYTHING)

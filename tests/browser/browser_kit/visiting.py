@@ -1,5 +1,6 @@
 """A person in front of a browser."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from browser_kit.watching import Watch
@@ -39,6 +40,10 @@ class Person:
     def chat(self) -> Page:
         """A new conversation, open in the first tab."""
         return self.open_chat(self.new_session())
+
+
+Meet = Callable[..., Person]
+"""Another person, or another device of one: see the fixture `meet`."""
 
 
 def say(page: Page, text: str) -> None:

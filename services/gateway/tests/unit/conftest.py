@@ -138,6 +138,7 @@ def platform(services: FakeServices) -> None:
         (sandbox.GET_LAUNCH_ENTRIES, entries_of_launch),
         (sandbox.CANCEL_LAUNCH, LAUNCH),
         (chat.GET_SESSION, SESSION),
+        (chat.FIND_SESSION, SESSION),
         (chat.CREATE_SESSION, SESSION),
         (chat.LIST_SESSIONS, chat.SessionList(sessions=[SESSION])),
         (chat.RENAME_SESSION, SESSION),

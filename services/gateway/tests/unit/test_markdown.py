@@ -1,6 +1,7 @@
 """What strangers and models write is shown and cannot act."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from gateway.web.blocks import Blocks
@@ -8,6 +9,8 @@ from gateway.web.markdown import coloured_file, render
 from hypothesis import given
 from hypothesis import strategies as st
 
+SESSION = "ses_" + "2" * 20
+WORKSPACE = {"session": SESSION, "files": f"/api/sessions/{SESSION}/files/content?path="}
 LINES = st.sampled_from(
     [
         "",
@@ -96,6 +99,27 @@ class TestRender:
         assert "<img" not in html
         assert '<a href="https://example.org/cat.png"' in html
         assert "a cat" in html
+
+    @pytest.mark.parametrize(
+        ("source", "path"),
+        [
+            ("chart.png", "chart.png"),
+            ("./out/a%20b.PNG", "out/a b.PNG"),
+            (f"/home/x/work/{SESSION}/out/c.webp", "out/c.webp"),
+        ],
+    )
+    def test_an_image_of_the_workspace_is_shown(self, source: str, path: str) -> None:
+        html = render(f'![a "chart"]({source})', env=dict(WORKSPACE))
+
+        assert f'src="{WORKSPACE["files"]}{quote(path, safe="")}"' in html
+        assert 'alt="a &quot;chart&quot;"' in html
+
+    @pytest.mark.parametrize(
+        "source",
+        ["/etc/passwd.png", "//e.example/x.png", "https://e.example/x.png", "notes.txt", "data:x"],
+    )
+    def test_no_other_image_is(self, source: str) -> None:
+        assert "<img" not in render(f"![x]({source})", env=dict(WORKSPACE))
 
     def test_headings_stay_below_those_of_the_page(self) -> None:
         assert re.findall(r"<h\d", render("# a\n###### b")) == ["<h3", "<h6"]

@@ -87,6 +87,19 @@ async def write_files(
     """Put files into a directory of the workspace, by their own names; one that is there is
     replaced. Each may have 4 MiB.
     """
+    request = SessionRequest(owner_id=owner_id, session_id=session_id)
+    return UploadedFiles(files=await put_files(services, bodies, request, file, path))
+
+
+async def put_files(
+    services: Services,
+    bodies: Bodies,
+    session: SessionRequest,
+    file: list[UploadFile],
+    path: str = "",
+) -> list[FileEntry]:
+    """What was written; an error says in `written` what was before it."""
+    owner_id, session_id = session.owner_id, session.session_id
     await check_session(services, owner_id, session_id)
     targets = [(_target(path, one.filename), await one.read(MOST_BYTES + 1)) for one in file]
     for target, content in targets:
@@ -105,7 +118,7 @@ async def write_files(
         except AppError as exc:
             exc.extra["written"] = [one.path for one in written]
             raise
-    return UploadedFiles(files=written)
+    return written
 
 
 @router.get("/files.zip", response_class=Response)

@@ -18,7 +18,7 @@ from gateway.endpoints.problems import respond
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BODY_S = 30.0
-_TAKES_FILES = re.compile(r"/api/sessions/[^/]+/files|/v1/chat/completions|/api/hermes")
+_TAKES_FILES = re.compile(r"/(?:api|ui)/sessions/[^/]+/files|/v1/chat/completions|/api/hermes")
 
 
 class Guard:

@@ -39,6 +39,7 @@ class Turn:
     id: str
     began: int
     text: str
+    attachments: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     state: str = "running"
     error: Entry | None = None
@@ -67,7 +68,9 @@ class Transcript:
         self.last = entry["seq"]
         if entry["type"] == "turn.started":
             self._close_last()
-            self.turns.append(Turn(entry["turn_id"], first, entry.get("text", "")))
+            turn = Turn(entry["turn_id"], first, entry.get("text", ""))
+            turn.attachments = entry.get("attachments") or []
+            self.turns.append(turn)
         elif self.turns and (fold := _FOLDS.get(entry["type"])):
             fold(self.turns[-1], entry, first)
 

@@ -5,6 +5,7 @@ more per word than a short one. Lines count only when they are complete: half a 
 the start of another block.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -16,10 +17,10 @@ from gateway.web.markdown import block_starts, render, render_open
 class Blocks:
     """`final` blocks, and a tail that may still change."""
 
-    def __init__(self) -> None:
+    def __init__(self, env: Mapping[str, Any] | None = None) -> None:
         self.final: list[Markup] = []
         self._open = ""
-        self._env: dict[str, Any] = {"references": {}}
+        self._env: dict[str, Any] = {"references": {}, **(env or {})}
 
     def add(self, text: str) -> None:
         self._open += text.replace("\r", "")

@@ -17,7 +17,7 @@ from gateway.model.frames import Frame
 from gateway.model.progress import Durations, Progress
 from gateway.model.transcript import Part, Transcript, Turn
 from gateway.web.blocks import Blocks
-from gateway.web.rendering import macro, partial
+from gateway.web.rendering import file_url, macro, partial
 
 _REST = 4.0
 _LEAST_REST_S = 0.04
@@ -56,13 +56,18 @@ class Place:
 
 
 class Rendered:
-    """The blocks of a page's texts; what was rendered once is kept."""
+    """The blocks of a page's texts; what was rendered once is kept.
 
-    def __init__(self) -> None:
+    Without a session no file of its workspace is shown.
+    """
+
+    def __init__(self, session_id: str = "") -> None:
+        files = file_url(session_id, "") if session_id else ""
+        self._env = {"session": session_id, "files": files}
         self._texts: dict[str, tuple[Blocks, int]] = {}
 
     def __call__(self, part: Part) -> list[Markup]:
-        blocks, fed = self._texts.get(part.id) or (Blocks(), 0)
+        blocks, fed = self._texts.get(part.id) or (Blocks(self._env), 0)
         blocks.add(part.text[fed:])
         blocks.settle()
         self._texts[part.id] = (blocks, len(part.text))
@@ -76,7 +81,7 @@ class ChatUpdates:
         self._session_id = session_id
         self._seen = place.seen
         self._transcript = Transcript()
-        self._rendered = Rendered()
+        self._rendered = Rendered(session_id)
         self._tails: dict[str, int] = {}
         self._spent_s = 0.0
 

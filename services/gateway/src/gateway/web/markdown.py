@@ -1,11 +1,13 @@
 """Markdown of strangers and models as HTML that cannot act.
 
-Raw HTML is shown as text, images become links, links lead out of the site in a tab of their own,
-and what comes out passes a sanitiser once more.
+Raw HTML is shown as text, links lead out of the site in a tab of their own, an image is shown when
+it is a file of the conversation's own workspace and is a link otherwise, and what comes out passes
+a sanitiser once more.
 """
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import nh3
 from markdown_it import MarkdownIt
@@ -19,17 +21,20 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-_INLINE = {"a", "br", "code", "del", "em", "s", "span", "strong"}
+_INLINE = {"a", "br", "code", "del", "em", "img", "s", "span", "strong"}
 _BLOCK = {"blockquote", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre"}
 _TABLE = {"table", "tbody", "td", "th", "thead", "tr", "ul"}
 _TAGS = _INLINE | _BLOCK | _TABLE
 _ATTRIBUTES = {
     "a": {"href", "title", "target"},
     "div": {"class", "tabindex"},
+    "img": {"alt", "class", "loading", "src"},
     "ol": {"start"},
     "pre": {"class", "tabindex"},
     "span": {"class"},
 }
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+_WORKSPACES = "/api/sessions/"
 _SCHEMES = {"http", "https", "mailto"}
 _MOST_COLOURED = 60_000
 _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True, classprefix="h-")
@@ -96,9 +101,17 @@ class _Renderer(RendererHTML):
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
     ) -> str:
         token = tokens[index]
-        name = self.renderInlineAsText(token.children or [], options, env) or "image"
-        source = escapeHtml(str(token.attrs.get("src", "")))
-        return f'<a href="{source}" target="_blank">{escapeHtml(name)}</a>'
+        name = escapeHtml(self.renderInlineAsText(token.children or [], options, env) or "image")
+        source = str(token.attrs.get("src", ""))
+        if urlsplit(source).scheme or source.startswith("//"):
+            return f'<a href="{escapeHtml(source)}" target="_blank">{name}</a>'
+        files = str(env.get("files", ""))
+        path = _in_workspace(unquote(source), str(env.get("session", "")))
+        if not files or not path.lower().endswith(_PICTURES):
+            return name
+        address = escapeHtml(files + quote(path, safe=""))
+        picture = f'<img class="picture" loading="lazy" src="{address}" alt="{name}">'
+        return f'<a href="{address}" target="_blank">{picture}</a>'
 
     def table_open(self, *args: Any) -> str:
         return '<div class="scrolls" tabindex="0">' + self.renderToken(*args)
@@ -108,6 +121,15 @@ class _Renderer(RendererHTML):
 
     def code_block(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
         return _boxed(escapeHtml(tokens[index].content))
+
+
+def _in_workspace(path: str, session_id: str) -> str:
+    """`path` below the workspace, whose directory in the sandbox has the session's name; "" for
+    another place.
+    """
+    if path.startswith("/"):
+        path = path.partition(f"/{session_id}/")[2] if session_id else ""
+    return path.removeprefix("./")
 
 
 def _boxed(code: str) -> str:
@@ -132,11 +154,18 @@ _FINISHED = _parser(_finished_code)
 _OPEN = _parser(_open_code)
 
 
+def _filtered(tag: str, attribute: str, value: str) -> str | None:
+    """No image from anywhere but a workspace."""
+    is_elsewhere = tag == "img" and attribute == "src" and not value.startswith(_WORKSPACES)
+    return None if is_elsewhere else value
+
+
 def _clean(html: str) -> Markup:
     cleaned = nh3.clean(
         html,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
+        attribute_filter=_filtered,
         url_schemes=_SCHEMES,
         link_rel="noopener noreferrer nofollow",
     )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -42,6 +42,10 @@ WAYS = {
     "provider_error": ("/settings", "Look at the model's settings"),
     "sandbox_unavailable": ("/dashboard", "Look at your sandbox"),
 }
+READERS = frozenset({"read_file", "search_files", "skill_view", "skills_list", "todo"})
+"""Tools of the agent that change no file."""
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
@@ -69,6 +73,34 @@ def partial(target: str, html: str, *, swap: str = "outerMorph") -> str:
 def skill_url(owner: str, repo: str, path: str, name: str) -> str:
     """The page of a skill; the root of a repository goes by its name."""
     return f"/{quote(owner)}/{quote(repo)}/{quote(path or name)}"
+
+
+def files_url(session_id: str, path: str = "") -> str:
+    """Where an open page asks for the files in a directory of a workspace."""
+    return f"/ui/sessions/{session_id}/files" + (f"?path={quote(path, safe='')}" if path else "")
+
+
+def shown_url(session_id: str, path: str) -> str:
+    """Where an open page asks for one file of a workspace, to show it."""
+    return f"/ui/sessions/{session_id}/files/shown?path={quote(path, safe='')}"
+
+
+def file_url(session_id: str, path: str) -> str:
+    """A file of a workspace as its bytes."""
+    return f"/api/sessions/{session_id}/files/content?path={quote(path, safe='')}"
+
+
+def is_picture(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in _PICTURES
+
+
+def ident(kind: str, name: str) -> str:
+    """An element's id for a name that holds anything."""
+    return f"{kind}{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def up(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def ago(moment: datetime | None) -> str:
@@ -128,6 +160,13 @@ def _templates() -> Environment:
         "CHOICES": CHOICES,
         "ANSWERS": ANSWERS,
         "WAYS": WAYS,
+        "READERS": READERS,
+        "files_url": files_url,
+        "shown_url": shown_url,
+        "file_url": file_url,
+        "is_picture": is_picture,
+        "ident": ident,
+        "up": up,
     }
     environment.filters |= {
         "ago": ago,

@@ -23,12 +23,13 @@ from gateway.web.pages import (
     settings_page,
     shared,
     skill,
+    workspace,
 )
 from gateway.web.pages.route import error_page
 from gateway.web.rendering import STATIC
 
 PAGES = (
-    *(home, badge, account, dashboard, settings_page, docs, launching, chat, shared),
+    *(home, badge, account, dashboard, settings_page, docs, launching, chat, workspace, shared),
     *(repository, skill),
 )
 

@@ -59,7 +59,7 @@ async def chat_page(edge: Edge, owner_id: str, session_id: str) -> Response:
         "chat.html",
         session=session,
         transcript=transcript,
-        rendered=Rendered(),
+        rendered=Rendered(session_id),
         place=Place.of(transcript),
         running=last.id if last and last.state == "running" else "",
         settings=settings,
@@ -127,6 +127,7 @@ async def start_turn(
         owner_id=owner_id,
         session_id=session_id,
         text=field(form, "text"),
+        attachments=[str(path) for path in (await request.form()).getlist("attachment")],
         idempotency_key=form.get("key") or None,
     )
     await services.call(START_TURN, asked)
@@ -136,6 +137,7 @@ async def start_turn(
     updates = [
         partial("#key", key, swap="outerHTML"),
         partial("#composer-problem", "", swap="innerHTML"),
+        partial("#attached", "", swap="innerHTML"),
     ]
     if form.get("first"):
         named = SessionRequest(owner_id=owner_id, session_id=session_id)

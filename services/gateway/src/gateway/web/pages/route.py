@@ -86,6 +86,11 @@ def page_note(text: str) -> str:
     return f'<p class="note danger">{escape(text)}</p>'
 
 
+def is_update(request: Request) -> bool:
+    """Whether an open page asks, which takes partials."""
+    return "hx-request" in request.headers
+
+
 def _is_composer(request: Request) -> bool:
     return "/ui/sessions/" in request.url.path
 

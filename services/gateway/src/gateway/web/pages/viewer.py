@@ -23,7 +23,8 @@ _MARKDOWN = frozenset({".md", ".markdown"})
 
 @dataclass(frozen=True)
 class Shown:
-    """Exactly one of `html` (prose), `lines` (source), `problem`; none of them for other bytes.
+    """Exactly one of `html` (prose), `lines` (source), `image` (its address) and `problem`; none
+    of them for other bytes.
 
     `findings` are those of the safety report in this file, by line.
     """
@@ -34,6 +35,7 @@ class Shown:
     is_prose: bool = False
     html: Markup | None = None
     lines: list[Markup] | None = None
+    image: str = ""
     problem: str = ""
     truncated: bool = False
     findings: dict[int, Finding] | None = None
@@ -51,18 +53,21 @@ async def show(services: Services, skill: ResolvedSkill, path: str, view: str = 
 
 
 def shown(found: SkillFileContent, raw: str, *, as_source: bool = False) -> Shown:
-    content = base64.b64decode(found.content_base64)
-    is_prose = PurePosixPath(found.path).suffix.lower() in _MARKDOWN
-    file = Shown(
-        found.path, raw=raw, size=found.size, truncated=found.truncated, is_prose=is_prose
-    )
+    file = Shown(found.path, raw=raw, size=found.size, truncated=found.truncated)
+    return filled(file, base64.b64decode(found.content_base64), as_source=as_source)
+
+
+def filled(file: Shown, content: bytes, *, as_source: bool = False) -> Shown:
+    """The file with its content, in the way that this content is read."""
     text = content.decode("utf-8", errors="replace")
     if "\0" in text or text.count("\N{REPLACEMENT CHARACTER}") > 1:
-        return replace(file, is_prose=False)
+        return file
     text = text.replace("\r\n", "\n").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    is_prose = PurePosixPath(file.path).suffix.lower() in _MARKDOWN
+    file = replace(file, is_prose=is_prose)
     if is_prose and not as_source:
         return replace(file, html=_prose(text))
-    lines = coloured_file(text, found.path).rstrip("\n").split("\n")
+    lines = coloured_file(text, file.path).rstrip("\n").split("\n")
     return replace(file, lines=[Markup(line) for line in lines])
 
 

@@ -122,7 +122,11 @@
   // Streams that are cut come back by themselves; say so while they are away.
   const lost = $("#lost");
   document.addEventListener("htmx:sse:error", () => { if (lost) lost.hidden = false; });
-  document.addEventListener("htmx:sse:after:connection", () => { if (lost) lost.hidden = true; });
+  document.addEventListener("htmx:sse:after:connection", () => {
+    if (lost) lost.hidden = true;
+    // A tab that was opened in the background keeps no stream either.
+    if (document.hidden) setTimeout(() => document.dispatchEvent(new Event("visibilitychange")));
+  });
   const reconnectLater = (event) => {
     const stream = event.target;
     if (!stream.hasAttribute?.("hx-sse:connect")) return;
@@ -131,58 +135,4 @@
   };
   document.addEventListener("htmx:error", reconnectLater);
   document.addEventListener("htmx:response:error", reconnectLater);
-
-  const chat = $("#chat");
-  if (!chat) return;
-
-  // The composer: Enter sends, composing with an input method does not.
-  const text = $("#text");
-  const grow = () => {
-    text.style.height = "auto";
-    text.style.height = `${text.scrollHeight + 2}px`;
-  };
-  let sent = "";
-  text.addEventListener("input", grow);
-  text.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-    event.preventDefault();
-    if ($("#send") && text.value.trim()) $("#composer").requestSubmit();
-  });
-  document.addEventListener("htmx:config:request", (event) => {
-    if (event.target.id === "composer") sent = text.value;
-  });
-  document.addEventListener("htmx:after:request", (event) => {
-    const { sourceElement, response } = event.detail.ctx;
-    if (sourceElement?.id !== "composer" || response.status >= 400) return;
-    if (text.value === sent) text.value = "";
-    $("#first")?.remove();
-    grow();
-    stick = true;
-    follow();
-  });
-
-  // Stay at the end while the reader is there.
-  let stick = true;
-  const page = document.scrollingElement;
-  addEventListener("scroll", () => {
-    stick = page.scrollHeight - page.scrollTop - innerHeight < 120;
-  }, { passive: true });
-  const follow = () => { if (stick) page.scrollTop = page.scrollHeight; };
-  document.addEventListener("htmx:after:swap", (event) => {
-    if (event.target.id === "stream") follow();
-  });
-  follow();
-
-  // An answered question takes the focus with it; the composer is where one goes on.
-  document.addEventListener("htmx:finally:request", (event) => {
-    if ("approval" in (event.detail.ctx?.sourceElement?.dataset ?? {})) text.focus();
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") $("[data-stop]")?.click();
-  });
-
-  // An open page keeps the sandbox awake.
-  setInterval(() => {
-    if (!document.hidden) fetch("/api/sandbox/heartbeat", { method: "POST" }).catch(() => {});
-  }, 4 * 60 * 1000);
 })();
