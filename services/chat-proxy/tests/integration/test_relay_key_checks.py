@@ -10,6 +10,7 @@ from aiohttp import web
 from chat_proxy.relay.checks import MOST_A_MINUTE, KeyChecks
 from chat_proxy.relay.directory import BusDirectory
 from chat_proxy.relay.egress import EgressPolicy
+from chat_proxy.relay.listing import ModelLists
 from chat_proxy.relay.upstream import Timeouts, Upstream
 from common.contracts.keys import GET_SETTINGS, REVEAL, OwnerSettings, Reveal, Revealed
 from common.contracts.relay import KeyState
@@ -46,7 +47,12 @@ class World:
         self.services.answer(REVEAL, Revealed(value=SecretStr(KEY), version=1))
         upstream = Upstream(EgressPolicy(allow_private=allow_private), Timeouts(5, 5, 5, 5))
         self.stack.push_async_callback(upstream.close)
+        self.url, self.upstream = url, upstream
         return KeyChecks(BusDirectory(self.services), upstream, self.clock)
+
+    async def lists(self, *, allow_private: bool = True) -> ModelLists:
+        await self.start(allow_private=allow_private)
+        return ModelLists(BusDirectory(self.services), self.upstream, self.clock)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(request)
@@ -132,3 +138,44 @@ class TestCheck:
         assert (await checks.check(new_id("own"), NAME)).state is KeyState.GOOD
         world.clock.advance(timedelta(minutes=1))
         assert (await checks.check(OWNER, NAME)).state is KeyState.GOOD
+
+
+class TestModels:
+    async def test_they_are_what_the_provider_lists(self, world: World) -> None:
+        lists = await world.lists()
+        world.body = b'{"data": [{"id": "small"}, {"id": "large"}]}'
+
+        listed = await lists.of(OWNER, "custom", world.url)
+
+        assert listed.models == ["large", "small"]
+        assert world.seen[0].headers["Authorization"] == f"Bearer {KEY}"
+
+    async def test_without_a_key_it_is_asked_all_the_same(self, world: World) -> None:
+        lists = await world.lists()
+        world.services.answer(REVEAL, NotFoundError("none"))
+        world.body = b'{"data": [{"id": "local"}]}'
+
+        listed = await lists.of(OWNER, "custom", world.url)
+
+        assert listed.models == ["local"]
+        assert "Authorization" not in world.seen[0].headers
+
+    async def test_a_refusal_says_why_and_repeats_nothing(self, world: World) -> None:
+        lists = await world.lists()
+        world.status, world.body = 401, KEY.encode()
+
+        listed = await lists.of(OWNER, "custom", world.url)
+
+        assert listed.models == []
+        assert "key" in listed.detail
+        assert KEY not in listed.detail
+
+    async def test_a_private_address_is_not_asked_where_that_is_refused(
+        self, world: World
+    ) -> None:
+        lists = await world.lists(allow_private=False)
+
+        listed = await lists.of(OWNER, "custom", world.url)
+
+        assert listed.models == []
+        assert world.seen == []

@@ -97,6 +97,23 @@ SECRET = keys.SecretMetadata(
 )
 
 
+USAGE = chat.UsageReport(
+    cap=chat.TokenCap(daily_tokens=1000, own=1000, operator=None, used=250, resets_at=AT),
+    days=[chat.DayUsage(day="2026-01-01", calls=2, total_tokens=1250)],
+    sessions=[],
+)
+SHARED = chat.CreatedShare(
+    id="s",
+    session_id=SESSION_ID,
+    with_tools=True,
+    with_reasoning=False,
+    last_seq=5,
+    created_at=AT,
+    expires_at=AT,
+    token="shown-this-once-" + "x" * 20,
+)
+
+
 def file_content(request: skills.ReadSkillFile) -> skills.SkillFileContent:
     content = b"---\nname: pdf\n---\n# PDF\n\nRead it.\n"
     if request.path.endswith(".py"):
@@ -140,6 +157,12 @@ def platform(services: FakeServices) -> None:
         (chat.GET_SESSION, SESSION),
         (chat.FIND_SESSION, SESSION),
         (chat.CREATE_SESSION, SESSION),
+        (chat.GET_USAGE, USAGE),
+        (chat.SET_CAP, USAGE.cap),
+        (chat.FIND_SESSION, SESSION),
+        (chat.LIST_SHARES, chat.ShareList(shares=[])),
+        (chat.SHARE_SESSION, SHARED),
+        (chat.END_SHARES, Empty()),
         (chat.LIST_SESSIONS, chat.SessionList(sessions=[SESSION])),
         (chat.RENAME_SESSION, SESSION),
         (chat.DELETE_SESSION, Empty()),

@@ -1,11 +1,13 @@
 """What is pressed on the pages, and where it leads."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from common.contracts import chat, keys, sandbox
+from common.contracts import chat, keys, relay, sandbox
+from common.contracts.resources import Resources
 from common.errors import ConflictError, ErrorCode, InvalidError, NotFoundError
 from common.testing.bus import FakeServices
 
@@ -14,6 +16,25 @@ LAUNCH_ID = "lau_" + "1" * 20
 SESSION_ID = "ses_" + "2" * 20
 TURN_ID = "tur_" + "3" * 20
 DIGEST = "sha256:" + "a" * 64
+
+SKILL = {
+    "ref": "acme/tools/pdf",
+    "owner": "acme",
+    "repo": "tools",
+    "commit": "0" * 40,
+    "path": "skills/pdf",
+    "name": "pdf",
+    "digest": DIGEST,
+    "directory": "acme--tools--pdf",
+}
+SESSION = {
+    "id": SESSION_ID,
+    "title": "What is in it?",
+    "skill": SKILL,
+    "launch_id": LAUNCH_ID,
+    "created_at": AT,
+    "updated_at": AT,
+}
 
 pytestmark = pytest.mark.usefixtures("platform")
 
@@ -188,6 +209,88 @@ class TestSettings:
         assert response.status_code == 400
         assert "needs a base URL" in response.text
 
+    async def test_what_was_chosen_is_still_chosen_after_a_refusal(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        services.answer(keys.PUT_SETTINGS, InvalidError("no"))
+
+        form = {"provider": "openai", "model": "gpt-x", "key": ""}
+        html = (await client.post("/ui/settings", data=form)).text
+
+        assert re.search(r'<option value="openai"[^>]*selected>', html)
+        assert 'value="gpt-x"' in html
+
+    async def test_a_key_beside_the_choice_is_sealed_first(
+        self, client: httpx.AsyncClient, services: FakeServices, secret: keys.SecretMetadata
+    ) -> None:
+        services.answer(keys.PUT_SETTINGS, keys.OwnerSettings(provider="openai", model="m"))
+
+        form = {"provider": "openai", "model": "m", "key": "sk-secret"}
+        response = await client.post("/ui/settings", data=form)
+
+        kinds = [type(request) for request in services.asked[-2:]]
+        assert kinds == [keys.PutSecret, keys.PutSettings]
+        assert asked(services, keys.PutSecret)[-1].name == "OPENAI_API_KEY"
+        assert response.headers["location"] == "/settings?saved=settings"
+
+    async def test_a_provider_without_a_key_takes_none(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        form = {"provider": "demo", "model": "demo", "key": "sk-secret"}
+        response = await client.post("/ui/settings", data=form)
+
+        assert response.status_code == 400
+        assert asked(services, keys.PutSecret) == []
+
+    @pytest.mark.parametrize("is_open", [True, False])
+    async def test_a_check_says_what_came_of_it(
+        self, client: httpx.AsyncClient, services: FakeServices, *, is_open: bool
+    ) -> None:
+        name = "OPENROUTER_API_KEY"
+        said = relay.CheckedKey(
+            name=name, provider="openrouter", state="refused", detail="<No>", checked_at=AT
+        )
+        services.answer(relay.CHECK_KEY, said)
+
+        headers = {"HX-Request": "true"} if is_open else {}
+        response = await client.post("/ui/keys/check", data={"name": name}, headers=headers)
+
+        assert "&lt;No&gt;" in response.text
+        assert ("<h1>" in response.text) is not is_open
+
+    @pytest.mark.parametrize("is_open", [True, False])
+    async def test_models_are_listed_to_pick_from(
+        self, client: httpx.AsyncClient, services: FakeServices, *, is_open: bool
+    ) -> None:
+        listed = relay.ModelList(provider="openai", title="OpenAI", models=["gpt-<x>"])
+        services.answer(relay.LIST_MODELS, listed)
+
+        headers = {"HX-Request": "true"} if is_open else {}
+        form = {"provider": "openai", "model": "m"}
+        response = await client.post("/ui/models", data=form, headers=headers)
+
+        assert '<option value="gpt-&lt;x&gt;">' in response.text
+        assert ("<h1>" in response.text) is not is_open
+
+    async def test_deleting_everything_says_how_much_that_is(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        html = " ".join((await client.get("/settings")).text.split())
+
+        assert "your sandbox with its disk, and the 1 skill on it" in html
+        assert "1 conversation with all" in html
+
+    async def test_an_own_account_at_daytona_is_no_providers_key(
+        self, client: httpx.AsyncClient, services: FakeServices, secret: keys.SecretMetadata
+    ) -> None:
+        account = secret.model_copy(update={"name": keys.ACCOUNT_KEY, "skill": None})
+        services.answer(keys.LIST_SECRETS, keys.SecretList(secrets=[account]))
+
+        html = (await client.get("/settings")).text
+
+        assert "your own Daytona account" in html
+        assert "0 provider keys" in html
+
     @pytest.mark.parametrize("name", ["lower", "A B", "", "X" * 200])
     async def test_a_strange_name_is_the_callers_error(
         self, client: httpx.AsyncClient, name: str
@@ -197,13 +300,72 @@ class TestSettings:
         assert response.status_code == 400
 
 
+class TestSharing:
+    async def test_a_link_is_shown_once(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        address = f"/ui/sessions/{SESSION_ID}/share"
+
+        made = await client.post(address, data={"expires_in_days": "7", "with_tools": "1"})
+        later = await client.get(address)
+
+        wanted = asked(services, chat.ShareSession)[-1]
+        assert (wanted.expires_in_days, wanted.with_tools, wanted.with_reasoning) == (
+            7,
+            True,
+            False,
+        )
+        assert "/shared/shown-this-once-" in made.text
+        assert made.headers["cache-control"] == "no-store"
+        assert "shown-this-once-" not in later.text
+
+    async def test_all_links_end_together(
+        self, client: httpx.AsyncClient, services: FakeServices
+    ) -> None:
+        response = await client.post(f"/ui/sessions/{SESSION_ID}/share/end")
+
+        assert asked(services, chat.SessionRequest)[-1].session_id == SESSION_ID
+        assert response.headers["location"] == f"/ui/sessions/{SESSION_ID}/share"
+
+
 class TestDashboard:
+    async def test_it_says_what_the_sandbox_does(
+        self, client: httpx.AsyncClient, services: FakeServices, own_sandbox: sandbox.Sandbox
+    ) -> None:
+        resources = Resources(cpu=1, memory_gib=2, disk_gib=5)
+        busy = own_sandbox.model_copy(update={"in_use": 1, "resources": resources})
+        services.answer(sandbox.GET_SANDBOX, busy)
+        sessions = chat.SessionList.model_validate(
+            {"sessions": [{**SESSION, "turn_id": TURN_ID}], "next_cursor": "c&1"}
+        )
+        services.answer(chat.LIST_SESSIONS, sessions)
+
+        html = (await client.get("/dashboard?q=a%20b")).text
+
+        assert "It answers in <a" in html
+        assert "1 CPU, 2 GiB memory, 5 GiB disk" in html
+        assert "q=a+b&amp;cursor=c%261" in html
+
+    async def test_a_trial_is_tried_again_with_the_same_bytes(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        html = (await client.get("/dashboard")).text
+
+        assert f'name="digest" value="{DIGEST}"' in html
+
+    async def test_usage_stands_beside_its_limit(self, client: httpx.AsyncClient) -> None:
+        html = (await client.get("/dashboard")).text
+
+        assert "250 of 1,000 tokens today" in html
+
     @pytest.mark.parametrize(
         ("path", "form", "kind"),
         [
             ("/ui/sandbox/stop", {}, sandbox.OwnerRequest),
             ("/ui/sandbox/delete", {}, sandbox.OwnerRequest),
             ("/ui/sandbox/skills", {"directory": "a--b--c"}, sandbox.RemoveSkill),
+            ("/ui/usage/cap", {"daily_tokens": "5000"}, chat.SetCap),
+            ("/ui/usage/cap", {"daily_tokens": ""}, chat.SetCap),
             (f"/ui/sessions/{SESSION_ID}/rename", {"title": "New"}, chat.RenameSession),
             (f"/ui/sessions/{SESSION_ID}/delete", {}, chat.SessionRequest),
         ],

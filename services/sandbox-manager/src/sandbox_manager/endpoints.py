@@ -2,6 +2,7 @@
 
 from common.contracts import sandbox as wire
 from common.contracts.base import Empty, Erased
+from common.contracts.resources import Resources
 from common.messaging.rpc import RpcServer
 from common.preview import SKIP_WARNING
 from pydantic import SecretStr
@@ -190,6 +191,7 @@ def sandbox_out(sandbox: Sandbox, *, retention: Retention, isolation: str) -> wi
         state=sandbox.state,
         sandbox_id=sandbox.provider_id,
         image=sandbox.image,
+        resources=_resources(sandbox),
         created_at=sandbox.created_at,
         last_heartbeat=sandbox.last_heartbeat,
         skills=[
@@ -205,6 +207,12 @@ def sandbox_out(sandbox: Sandbox, *, retention: Retention, isolation: str) -> wi
         ),
         isolation=isolation,
     )
+
+
+def _resources(sandbox: Sandbox) -> Resources | None:
+    if sandbox.resources is None:
+        return None
+    return Resources.model_validate(sandbox.resources, from_attributes=True)
 
 
 def agent_out(lent: LentAgent) -> wire.AgentEndpoint:

@@ -39,6 +39,7 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     keys.REVOKE_TOKEN: ("gateway",),
     keys.AUTHORIZE_TOKEN: ("gateway",),
     relay.CHECK_KEY: ("gateway",),
+    relay.LIST_MODELS: ("gateway",),
     skills.RESOLVE: ("gateway", "sandbox-manager"),
     skills.GET_SKILL: ("gateway", "sandbox-manager"),
     skills.LIST_REPOSITORY: ("gateway",),

@@ -3,6 +3,8 @@
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from common.contracts.base import Message, OwnerId, Request, Rpc
 from common.contracts.keys import SecretName
 
@@ -40,4 +42,24 @@ class CheckedKey(Message):
     checked_at: datetime
 
 
+class ListModels(Request):
+    """Ask the provider for its models, with the owner's stored key where it wants one; `base_url`
+    is where, for a provider whose address the owner gives.
+    """
+
+    owner_id: OwnerId
+    provider: str = Field(max_length=40)
+    base_url: str | None = Field(default=None, max_length=500)
+
+
+class ModelList(Message):
+    """Sorted names, at most 1,000; `detail` says why there are none."""
+
+    provider: str
+    title: str
+    models: list[str]
+    detail: str = ""
+
+
 CHECK_KEY = Rpc("rpc.relay.check_key.v1", CheckKey, CheckedKey)
+LIST_MODELS = Rpc("rpc.relay.list_models.v1", ListModels, ModelList)

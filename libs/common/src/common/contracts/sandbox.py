@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from common.contracts.base import Empty, Erased, Message, OwnerId, Request, Rpc, WireSecret
+from common.contracts.resources import Resources
 from common.contracts.skills import Digest
 from common.errors import ErrorCode
 
@@ -263,6 +264,7 @@ class Sandbox(Message):
     state: SandboxState
     sandbox_id: str | None = None
     image: str | None = None
+    resources: Resources | None = None
     created_at: datetime | None = None
     last_heartbeat: datetime | None = None
     skills: list[InstalledSkill] = []

@@ -34,12 +34,32 @@ _NOTHING = object()
 Answer = tuple[int, bytes]
 
 
+class Allowance:
+    """How often an owner may have providers asked. Raises RateLimitedError."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._recent: dict[str, deque[datetime]] = {}
+
+    def count(self, owner_id: str) -> None:
+        now = self._clock()
+        if len(self._recent) > _MOST_OWNERS:
+            self._recent.clear()
+        recent = self._recent.setdefault(owner_id, deque())
+        while recent and now - recent[0] >= _MINUTE:
+            recent.popleft()
+        if len(recent) >= MOST_A_MINUTE:
+            message = f"a provider is asked {MOST_A_MINUTE} times a minute at the most"
+            raise RateLimitedError(message, retry_at=recent[0] + _MINUTE)
+        recent.append(now)
+
+
 class KeyChecks:
     def __init__(self, directory: Directory, upstream: Upstream, clock: Clock) -> None:
         self._directory = directory
         self._upstream = upstream
         self._clock = clock
-        self._recent: dict[str, deque[datetime]] = {}
+        self._allowance = Allowance(clock)
 
     async def check(self, owner_id: str, name: str) -> CheckedKey:
         """What the provider says of the owner's key.
@@ -50,7 +70,7 @@ class KeyChecks:
             RateLimitedError: asked too often.
         """
         provider = provider_of(name)
-        self._count(owner_id)
+        self._allowance.count(owner_id)
         key = await self._directory.key(owner_id, name, purpose="key_check")
         base_url = provider.base_url or (await self._directory.settings(owner_id)).base_url
         if provider.check is None:
@@ -100,18 +120,6 @@ class KeyChecks:
             credit=credit,
             checked_at=self._clock(),
         )
-
-    def _count(self, owner_id: str) -> None:
-        now = self._clock()
-        if len(self._recent) > _MOST_OWNERS:
-            self._recent.clear()
-        recent = self._recent.setdefault(owner_id, deque())
-        while recent and now - recent[0] >= _MINUTE:
-            recent.popleft()
-        if len(recent) >= MOST_A_MINUTE:
-            message = f"{MOST_A_MINUTE} key checks a minute are the most"
-            raise RateLimitedError(message, retry_at=recent[0] + _MINUTE)
-        recent.append(now)
 
 
 def provider_of(name: str) -> Provider:

@@ -26,6 +26,7 @@ from chat_proxy.relay.checks import KeyChecks
 from chat_proxy.relay.directory import BusDirectory
 from chat_proxy.relay.egress import EgressPolicy
 from chat_proxy.relay.endpoints import serve_checks
+from chat_proxy.relay.listing import ModelLists
 from chat_proxy.relay.relaying import Limits, Relay
 from chat_proxy.relay.settings import Settings
 from chat_proxy.relay.upstream import Timeouts, Upstream
@@ -66,7 +67,8 @@ async def run(settings: Settings) -> None:
         access = Access(directory, demo_url=settings.demo_url)
         await listen(nats, access)
         server = await stack.enter_async_context(RpcServer(nats, service=NAME))
-        await serve_checks(server, KeyChecks(directory, upstream, utc_now))
+        checks = KeyChecks(directory, upstream, utc_now)
+        await serve_checks(server, checks, ModelLists(directory, upstream, utc_now))
         door.relay = Relay(
             access=access,
             upstream=upstream,

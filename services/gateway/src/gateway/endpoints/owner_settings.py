@@ -20,7 +20,14 @@ from common.contracts.keys import (
     SecretName,
     SkillPath,
 )
-from common.contracts.relay import CHECK_KEY, CheckedKey, CheckKey
+from common.contracts.relay import (
+    CHECK_KEY,
+    LIST_MODELS,
+    CheckedKey,
+    CheckKey,
+    ListModels,
+    ModelList,
+)
 from common.contracts.skills import Digest
 from common.providers import PROVIDERS, Provider
 from fastapi import APIRouter, Path, Query
@@ -59,6 +66,18 @@ class SettingsBody(BaseModel):
 async def providers() -> ProviderList:
     """The LLM providers that are known by name."""
     return ProviderList(providers=list(PROVIDERS.values()))
+
+
+@router.get("/api/providers/{name}/models")
+async def models(
+    services: ServicesDep,
+    owner_id: PersonDep,
+    name: Annotated[str, Path(max_length=40)],
+    base_url: Annotated[str | None, Query(max_length=500)] = None,
+) -> ModelList:
+    """The models that a provider lists, asked with your stored key; `base_url` is for `custom`."""
+    request = ListModels(owner_id=owner_id, provider=name, base_url=base_url)
+    return await services.call(LIST_MODELS, request, within=CHECK)
 
 
 @router.get("/api/keys")

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from common.clock import utc_now
+from common.contracts.chat import Session
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
@@ -103,6 +104,12 @@ def up(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def chat_url(session: Session) -> str:
+    """The page of a conversation."""
+    skill = session.skill
+    return f"{skill_url(skill.owner, skill.repo, skill.path, skill.name)}?session={session.id}"
+
+
 def ago(moment: datetime | None) -> str:
     """How long ago, in the largest unit."""
     if moment is None:
@@ -127,6 +134,14 @@ def size(count: int) -> str:
     if count < 1024 * 1024:
         return f"{count / 1024:.1f} kB"
     return f"{count / 1024 / 1024:.1f} MB"
+
+
+def thousands(count: int) -> str:
+    return f"{count:,}"
+
+
+def number(value: float) -> str:
+    return f"{value:g}"
 
 
 def seconds(duration: float | None) -> str:
@@ -170,6 +185,9 @@ def _templates() -> Environment:
     }
     environment.filters |= {
         "ago": ago,
+        "chat_url": chat_url,
+        "thousands": thousands,
+        "number": number,
         "size": size,
         "web_address": web_address,
         "seconds": seconds,

@@ -22,6 +22,7 @@ from gateway.web.pages import (
     repository,
     settings_page,
     shared,
+    sharing,
     skill,
     workspace,
 )
@@ -29,8 +30,8 @@ from gateway.web.pages.route import error_page
 from gateway.web.rendering import STATIC
 
 PAGES = (
-    *(home, badge, account, dashboard, settings_page, docs, launching, chat, workspace, shared),
-    *(repository, skill),
+    *(home, badge, account, dashboard, settings_page, docs, launching, chat, sharing),
+    *(workspace, shared, repository, skill),
 )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sandbox_manager.model.record import Resources
+
 
 class ProvidedState(StrEnum):
     """What the provider says of a sandbox, in the few words that matter here."""
@@ -22,6 +24,7 @@ class ProvidedSandbox:
     state: ProvidedState
     labels: Mapping[str, str]
     reason: str = ""
+    resources: Resources | None = None
 
 
 DEPLOYMENT_LABEL = "tryskills-deployment"

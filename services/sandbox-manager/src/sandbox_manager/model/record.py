@@ -28,6 +28,14 @@ class CreateLock(Right):
         return now - self.progressed_at >= STALE_LOCK
 
 
+class Resources(Record):
+    """What the provider gives a sandbox at the most."""
+
+    cpu: float
+    memory_gib: float
+    disk_gib: float
+
+
 class Hold(Right):
     """With `is_alone` no turn begins while it lives."""
 

@@ -39,6 +39,7 @@ from sandbox_manager.model.record import (
     ModelChoice,
     PreviewAccess,
     Record,
+    Resources,
     Right,
     UseLease,
 )
@@ -59,6 +60,7 @@ class Sandbox(Record):
     provider_name: str | None = None
     provider_id: str | None = None
     image: str | None = None
+    resources: Resources | None = None
     lock: CreateLock | None = None
     holds: Mapping[str, Hold] = {}
     leases: tuple[UseLease, ...] = ()

@@ -126,7 +126,12 @@ class Creation:
             made, image = found, sandbox.image or ""
         changed = await desk.change_sandbox(
             lambda record: record.progressed(
-                desk.right, desk.clock(), provider_id=made.id, provider_name=made.name, image=image
+                desk.right,
+                desk.clock(),
+                provider_id=made.id,
+                provider_name=made.name,
+                image=image,
+                resources=made.resources,
             )
         )
         return _there(changed)

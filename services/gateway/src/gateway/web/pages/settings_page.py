@@ -1,9 +1,12 @@
 """The model, the keys, the variables of skills, the account. A stored value is never shown."""
 
+import asyncio
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
+from common.contracts.chat import LIST_SESSIONS, ListSessions
 from common.contracts.keys import (
+    ACCOUNT_KEY,
     DELETE_SECRET,
     GET_SETTINGS,
     LIST_SECRETS,
@@ -17,8 +20,16 @@ from common.contracts.keys import (
     PutSecret,
     PutSettings,
 )
-from common.contracts.relay import CHECK_KEY, CheckedKey, CheckKey
-from common.errors import InvalidError
+from common.contracts.relay import (
+    CHECK_KEY,
+    LIST_MODELS,
+    CheckedKey,
+    CheckKey,
+    ListModels,
+    ModelList,
+)
+from common.contracts.sandbox import GET_SANDBOX, LIST_TRIALS, OwnerRequest, SandboxState
+from common.errors import AppError, InvalidError
 from common.providers import PROVIDERS
 from fastapi import APIRouter, Query, Request
 from pydantic import SecretStr
@@ -33,10 +44,10 @@ from gateway.endpoints.dependencies import (
     ServicesDep,
 )
 from gateway.endpoints.owner_settings import CHECK
-from gateway.errors import problem
 from gateway.model.identity import Caller
-from gateway.web.pages.route import PageRoute, field, form_of, see
-from gateway.web.rendering import page
+from gateway.ports import Services
+from gateway.web.pages.route import PageRoute, field, form_of, if_there, see, told
+from gateway.web.rendering import fragment, macro, page
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -50,16 +61,21 @@ _SAVED = {
 
 @dataclass(frozen=True)
 class Note:
-    """What the page says above all else: what was done, what a check found, what was refused."""
+    """What the page says besides what is stored: what was done, found out, or refused."""
 
     saved: str = ""
     checked: CheckedKey | None = None
-    refusal: InvalidError | None = None
+    models: ModelList | None = None
+    refusal: AppError | None = None
+    entered: dict[str, str] | None = None
 
 
 @router.get("/settings")
 async def settings(
-    edge: EdgeDep, caller: CallerDep, saved: Annotated[str, Query(max_length=20)] = ""
+    edge: EdgeDep,
+    caller: CallerDep,
+    _: OwnerDep,
+    saved: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
     return await _page(edge, caller, Note(saved=saved))
 
@@ -68,6 +84,7 @@ async def settings(
 async def put_settings(
     request: Request, edge: EdgeDep, caller: CallerDep, owner_id: OwnerDep
 ) -> Response:
+    """The choice, and a key with it where one was entered."""
     form = await form_of(request)
     try:
         chosen = PutSettings(
@@ -76,10 +93,29 @@ async def put_settings(
             model=field(form, "model"),
             base_url=form.get("base_url", "").strip() or None,
         )
+        if value := form.get("key", "").strip():
+            await edge.services.call(PUT_SECRET, _key(caller, chosen.provider, value))
         await edge.services.call(PUT_SETTINGS, chosen)
     except InvalidError as exc:
-        return await _page(edge, caller, Note(refusal=exc))
+        return await _page(edge, caller, Note(refusal=exc, entered=form))
     return see("/settings?saved=settings")
+
+
+@router.post("/ui/models")
+async def models(
+    request: Request, edge: EdgeDep, caller: CallerDep, owner_id: PersonDep
+) -> Response:
+    """The models that a provider lists, to pick from."""
+    form = await form_of(request)
+    asked = ListModels(
+        owner_id=owner_id,
+        provider=field(form, "provider"),
+        base_url=form.get("base_url", "").strip() or None,
+    )
+    listed = await edge.services.call(LIST_MODELS, asked, within=CHECK)
+    if "hx-request" in request.headers:
+        return fragment(macro("_settings.html", "models")(listed))
+    return await _page(edge, caller, Note(models=listed, entered=form))
 
 
 @router.post("/ui/keys")
@@ -88,8 +124,13 @@ async def put_key(
 ) -> Response:
     form = await form_of(request)
     try:
-        value = SecretStr(field(form, "value"))
-        secret = PutSecret(owner_id=owner_id, name=field(form, "name"), value=value)
+        secret = PutSecret(
+            owner_id=owner_id,
+            name=field(form, "name"),
+            value=SecretStr(field(form, "value")),
+            skill=form.get("skill") or None,
+            digest=form.get("digest") or None,
+        )
         await edge.services.call(PUT_SECRET, secret)
     except InvalidError as exc:
         return await _page(edge, caller, Note(refusal=exc))
@@ -103,6 +144,8 @@ async def check_key(
     form = await form_of(request)
     asked = CheckKey(owner_id=owner_id, name=field(form, "name"))
     checked = await edge.services.call(CHECK_KEY, asked, within=CHECK)
+    if "hx-request" in request.headers:
+        return fragment(macro("_settings.html", "verdict")(checked))
     return await _page(edge, caller, Note(checked=checked))
 
 
@@ -115,23 +158,63 @@ async def delete_key(request: Request, services: ServicesDep, owner_id: PersonDe
     return see("/settings?saved=deleted")
 
 
+def _key(caller: Caller, provider: str, value: str) -> PutSecret:
+    known = PROVIDERS.get(provider)
+    if known is None or known.key_name is None:
+        message = "That provider needs no key."
+        raise InvalidError(message)
+    return PutSecret(owner_id=caller.owner_id, name=known.key_name, value=SecretStr(value))
+
+
 async def _page(edge: Edge, caller: Caller, note: Note) -> Response:
     services, owner_id = edge.services, caller.owner_id
-    chosen = await services.call(GET_SETTINGS, GetSettings(owner_id=owner_id))
-    stored = (await services.call(LIST_SECRETS, ListSecrets(owner_id=owner_id))).secrets
-    tokens = (await services.call(LIST_TOKENS, ListTokens(owner_id=owner_id))).tokens
-    body = None if note.refusal is None else problem(note.refusal)
+    chosen, secrets, tokens, has = await asyncio.gather(
+        services.call(GET_SETTINGS, GetSettings(owner_id=owner_id)),
+        services.call(LIST_SECRETS, ListSecrets(owner_id=owner_id)),
+        services.call(LIST_TOKENS, ListTokens(owner_id=owner_id)),
+        _has(services, owner_id),
+    )
+    stored = secrets.secrets
+    keys = {secret.name: secret for secret in stored if secret.skill is None}
+    problem = None if note.refusal is None else told(note.refusal)
+    listed = macro("_settings.html", "models")(note.models) if note.models else None
     return page(
         "settings.html",
-        status=body["status"] if body else 200,
-        settings=chosen,
+        status=problem["status"] if problem else 200,
+        chosen={**chosen.model_dump(), **_entered(note)},
         providers=list(PROVIDERS.values()),
-        keys={secret.name: secret for secret in stored if secret.skill is None},
+        account=keys.pop(ACCOUNT_KEY, None),
+        keys=keys,
         variables=[secret for secret in stored if secret.skill is not None],
-        tokens=tokens,
+        tokens=tokens.tokens,
+        has=has,
         caller=caller,
         can_log_out=edge.login is not None,
         saved=_SAVED.get(note.saved, ""),
         checked=note.checked,
-        problem=body,
+        models=listed,
+        problem=problem,
     )
+
+
+def _entered(note: Note) -> dict[str, str]:
+    """What was chosen in the form and is not stored yet; never a key."""
+    form = note.entered or {}
+    return {name: form[name] for name in ("provider", "model", "base_url") if form.get(name)}
+
+
+async def _has(services: Services, owner_id: str) -> dict[str, Any]:
+    """What deleting everything would take, as far as can be counted now."""
+    owner = OwnerRequest(owner_id=owner_id)
+    sandbox, sessions, trials = await asyncio.gather(
+        if_there(services.call(GET_SANDBOX, owner)),
+        if_there(services.call(LIST_SESSIONS, ListSessions(owner_id=owner_id))),
+        if_there(services.call(LIST_TRIALS, owner)),
+    )
+    listed = "some" if sessions is None else str(len(sessions.sessions))
+    return {
+        "sandbox": sandbox is None or sandbox.state is not SandboxState.ABSENT,
+        "skills": len(sandbox.skills) if sandbox else 0,
+        "sessions": f"{listed} or more" if sessions and sessions.next_cursor else listed,
+        "trials": len(trials.trials) if trials else "some",
+    }

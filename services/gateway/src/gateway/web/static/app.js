@@ -39,13 +39,8 @@
     event.target.nextSibling.textContent = " is for your bookmarks bar: drag it there, and press it on any page of a skill.";
   });
 
-  // Questions before what cannot be undone, and one request for one press.
+  // One request for one press.
   document.addEventListener("submit", (event) => {
-    const question = event.submitter?.dataset.ask;
-    if (question && !confirm(question)) {
-      event.preventDefault();
-      return;
-    }
     if ("once" in event.target.dataset) {
       setTimeout(() => { if (event.submitter) event.submitter.disabled = true; });
     }
@@ -71,10 +66,41 @@
     if (found) found.textContent = `${shown} found`;
   });
 
-  // Settings: a provider brings its usual model.
-  $("[data-provider]")?.addEventListener("change", (event) => {
-    const usual = event.target.selectedOptions[0].dataset.model;
-    if (usual) $("#model").value = usual;
+  // Settings: a provider brings its usual model, and asks for what it needs.
+  const provider = $("[data-provider]");
+  const showProvider = () => {
+    const { note, key, ownUrl } = provider.selectedOptions[0].dataset;
+    $("[data-provider-note]").textContent = note;
+    $("[data-own-url-field]").hidden = ownUrl === undefined;
+    $("[data-key-field]").hidden = key === undefined;
+    $("[data-key-stored]").textContent = key ? `stored, ends in ${key}; leave empty to keep it` : "none is stored yet";
+  };
+  if (provider) {
+    showProvider();
+    provider.addEventListener("change", () => {
+      $("#model").value = provider.selectedOptions[0].dataset.model;
+      $("#models-said").replaceChildren();
+      showProvider();
+    });
+  }
+  document.addEventListener("click", (event) => {
+    if (!event.target.matches?.("[data-model-choice]")) return;
+    $("#model").value = event.target.textContent;
+    $("#model").focus();
+  });
+
+  // A question that is answered with no closes again.
+  document.querySelectorAll("[data-close]").forEach((button) => { button.hidden = false; });
+  document.addEventListener("toggle", (event) => {
+    if (!event.target.open) return;
+    event.target.querySelectorAll("[data-close]").forEach((button) => { button.hidden = false; });
+    event.target.querySelector(":scope > form input:not([type=hidden])")?.focus();
+  }, true);
+  document.addEventListener("click", (event) => {
+    const close = event.target.closest?.("[data-close]");
+    if (!close) return;
+    close.closest("details").open = false;
+    close.closest("details").querySelector("summary").focus();
   });
 
   // Times that run.

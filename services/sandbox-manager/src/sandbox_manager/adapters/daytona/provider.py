@@ -32,6 +32,7 @@ from sandbox_manager.errors import (
     SnapshotMissingError,
 )
 from sandbox_manager.model.provided import ProvidedSandbox, ProvidedState
+from sandbox_manager.model.record import Resources
 from sandbox_manager.ports.provider import SandboxOrder, SandboxProvider, Source
 
 REQUEST_S = 20.0
@@ -201,6 +202,7 @@ def _provided(sandbox: AsyncSandbox) -> ProvidedSandbox:
         state=_state(sandbox),
         labels=sandbox.labels,
         reason=sandbox.error_reason or "",
+        resources=Resources(cpu=sandbox.cpu, memory_gib=sandbox.memory, disk_gib=sandbox.disk),
     )
 
 
