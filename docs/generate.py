@@ -1,7 +1,9 @@
-"""Write what is derived from the code: event schemas, the OpenAPI document, the diagram of pool
-states, the rules of the safety report, the permissions of NATS, the table of promises.
+"""Write what is derived from the code: event schemas and their catalogue, the AsyncAPI and OpenAPI
+documents, the diagram of pool states, the rules of the safety report, the permissions of NATS, the
+table of promises.
 
-`python docs/generate.py` writes; a test fails when what is committed is not what the code says.
+`python docs/generate.py` writes; a test fails when what is committed is not what the code says. A
+published schema is never overwritten by one that would break its readers.
 """
 
 import importlib.util
@@ -10,6 +12,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
+from common.contracts import __main__ as contract_kit
+from common.contracts.asyncapi import asyncapi_document
 from common.contracts.events import EVENTS
 from common.contracts.skills import Severity
 from common.messaging.permissions import users_config
@@ -20,6 +25,11 @@ from skill_resolver.model.report.meanings import MEANINGS
 from skill_resolver.model.report.rules import RULES
 
 ROOT = Path(__file__).parents[1]
+SCHEMAS = ROOT / "docs/schemas"
+CATALOGUE = (
+    "<!-- events: written by `make docs` from common/contracts/events.py -->",
+    "<!-- /events -->",
+)
 POLICY = ROOT / "docs/how-to/weigh-skills.md"
 RULES_TABLE = (
     "<!-- rules: written by `make docs` from the tables of the report -->",
@@ -41,10 +51,32 @@ PROMISES = (
 
 def event_schemas() -> dict[Path, str]:
     """One JSON Schema a type of event: of its `data`."""
-    folder = ROOT / "docs/schemas"
-    return {
-        folder / f"{event.type}.json": as_json(event.data.model_json_schema()) for event in EVENTS
-    }
+    return {SCHEMAS / f"{event.type}.json": as_json(event.schema()) for event in EVENTS}
+
+
+def asyncapi() -> str:
+    head = "# Written by `make docs` from libs/common/src/common/contracts.\n"
+    return head + yaml.safe_dump(
+        asyncapi_document(), sort_keys=False, allow_unicode=True, width=110
+    )
+
+
+def catalogue() -> str:
+    """docs/events.md with its table of events and what the data of each hold."""
+    rows = ["| event | told when | of | by | data |", "| --- | --- | --- | --- | --- |"]
+    for event in EVENTS:
+        fields = ", ".join(
+            f"`{name}`" if field.is_required() else f"`{name}`?"
+            for name, field in event.data.model_fields.items()
+        )
+        schema = f"[`{event.type}`](schemas/{event.type}.json)"
+        rows.append(f"| {schema} | {event.told} | {event.entity} | {event.service} | {fields} |")
+    return between((ROOT / "docs/events.md").read_text(), CATALOGUE, rows)
+
+
+def unpublished() -> int:
+    """The status of comparing the contracts with what is published: a break is not written."""
+    return contract_kit.check(SCHEMAS)
 
 
 def states_diagram() -> str:
@@ -133,6 +165,8 @@ def generated() -> dict[Path, str]:
     """Every derived file with the text it should have."""
     return {
         **event_schemas(),
+        ROOT / "docs/asyncapi.yaml": asyncapi(),
+        ROOT / "docs/events.md": catalogue(),
         ROOT / "docs/openapi.json": as_json(openapi_document()),
         ROOT / "ARCHITECTURE.md": states_diagram(),
         POLICY: safety_rules(),
@@ -147,6 +181,8 @@ def as_json(document: object) -> str:
 
 
 if __name__ == "__main__":
+    if unpublished():
+        sys.exit(1)
     for path, text in generated().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

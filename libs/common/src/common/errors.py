@@ -83,6 +83,7 @@ class ErrorCode(StrEnum):
     SLOW_VIEWER = "slow_viewer"
 
     UNAVAILABLE = "unavailable"
+    DRAINING = "draining"
     SOURCE_UNAVAILABLE = "source_unavailable"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     SANDBOX_UNAVAILABLE = "sandbox_unavailable"
@@ -233,6 +234,7 @@ _CODES: dict[type[AppError], tuple[ErrorCode, ...]] = {
     ),
     UnavailableError: (
         ErrorCode.UNAVAILABLE,
+        ErrorCode.DRAINING,
         ErrorCode.SOURCE_UNAVAILABLE,
         ErrorCode.DEADLINE_EXCEEDED,
         ErrorCode.SANDBOX_UNAVAILABLE,

@@ -7,22 +7,20 @@ state, the purge comes after the relay.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Protocol
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from common.clock import Clock, utc_now
-from common.contracts.events import OutgoingEvent
+from common.contracts.events import RETENTION, OutgoingEvent
 from common.mongo import Collection
 
 OUTBOX_INDEX = IndexModel([("outbox.id", ASCENDING)], sparse=True)
 """Every collection with an outbox declares this index: it is how the relay finds what waits."""
 
-ARCHIVE_TTL = timedelta(days=7)
 ARCHIVE_INDEXES = (
-    IndexModel([("at", ASCENDING)], expireAfterSeconds=int(ARCHIVE_TTL.total_seconds())),
+    IndexModel([("at", ASCENDING)], expireAfterSeconds=int(RETENTION.total_seconds())),
 )
 
 _BATCH = 100

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from common.contracts import chat, keys, relay, sandbox, skills
+from common.contracts import chat, keys, operating, relay, sandbox, skills
 from common.contracts.base import Request, Rpc
 from common.contracts.events import EVENTS, SANDBOX_CREATED, Event, SandboxChanged
 from common.ids import new_id
@@ -13,7 +13,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 OWNER = new_id("own")
 RPCS = [
     value
-    for module in (chat, keys, relay, sandbox, skills)
+    for module in (chat, keys, operating, relay, sandbox, skills)
     for value in vars(module).values()
     if isinstance(value, Rpc)
 ]
@@ -70,9 +70,9 @@ class TestEvents:
             "source": "/tryskills/sandbox-manager",
             "type": "sandbox.created.v1",
             "subject": "s",
-            "time": "2026-01-01T00:00:00Z",
+            "time": "2026-01-01T00:00:00.000000Z",
             "datacontenttype": "application/json",
-            "dataschema": "/schemas/sandbox.created.v1.json",
+            "dataschema": "urn:tryskills:schema:sandbox.created.v1",
             "data": {"owner_id": OWNER, "sandbox_id": "s", "state": "active", "reason": ""},
         }
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from common.contracts import keys, sandbox
+from common.contracts.events import EVENTS
 from common.errors import (
     AppError,
     ConflictError,
@@ -146,3 +147,21 @@ class TestDocuments:
                     method,
                     path,
                 )
+
+    async def test_asyncapi_names_every_event_and_its_schema_is_found_by_its_type(
+        self, client: httpx.AsyncClient
+    ) -> None:
+        channels = (await client.get("/asyncapi.json")).json()["channels"]
+
+        assert {channel["address"] for channel in channels.values()} == {
+            event.subject for event in EVENTS
+        }
+        for event in EVENTS:
+            answer = await client.get(f"/schemas/{event.type}.json")
+            assert answer.json()["$id"] == event.schema_id
+
+    async def test_an_unknown_schema_is_not_found(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/schemas/nothing.happened.v1.json")
+
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not_found"

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from common.contracts.base import Message
-from common.contracts.events import DataT, Event, OutgoingEvent
+from common.contracts.events import CONTENT_TYPE, DataT, Event, OutgoingEvent
 from common.messaging.streams import EVENTS_STREAM, durable_name
 from common.metrics.table import EVENTS_DELAY, EVENTS_HANDLED
 from common.telemetry.tracing import TRACEPARENT, extract_context, span
@@ -49,7 +49,7 @@ class EventPublisher:
         self._jetstream = jetstream
 
     async def publish(self, event: OutgoingEvent) -> None:
-        headers = {"Nats-Msg-Id": event.id}
+        headers = {"Nats-Msg-Id": event.id, "content-type": CONTENT_TYPE}
         if TRACEPARENT in event.body:
             headers[TRACEPARENT] = event.body[TRACEPARENT]
         await self._jetstream.publish(

@@ -7,6 +7,7 @@ makes a consumer may have it deliver what they wrote to any subject, which is wh
 answered only where its reply goes to an inbox.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,12 +29,14 @@ from common.messaging.streams import EVENTS_STREAM, JOURNAL_STREAM, durable_name
 
 _API = "$JS.API"
 _REPLY_WITHIN = "2m"
+_END = "  ]\n}\n"
+_READER = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _HEADER = """\
 # Who may do what on the bus. Written by `make docs` from common/contracts/access.py.
 #
 # Append it to the server's configuration. The passwords come from the server's environment; each
 # starts with a letter (the server reads `1e3` as a number), or is a bcrypt hash. Another team that
-# reads events is a line in READERS.
+# reads events is added to a copy of this file: python -m operate reader NAME --into COPY.
 """
 
 
@@ -59,8 +62,32 @@ def password_variable(user: str) -> str:
 
 def users_config() -> str:
     """The `authorization` part of the server's configuration."""
-    users = "".join(_user(user, grant) for user, grant in grants().items())
-    return f"{_HEADER}authorization {{\n  users: [\n{users}  ]\n}}\n"
+    users = "".join(
+        _user(user, grant, f"${password_variable(user)}") for user, grant in grants().items()
+    )
+    return f"{_HEADER}authorization {{\n  users: [\n{users}{_END}"
+
+
+def with_reader(config: str, user: str, password_hash: str) -> str:
+    """That configuration with one more team in it, which may read events and nothing else; a
+    reader of that name gets another password. Raises ValueError when it is taken by another kind
+    of user, or when this is no such configuration.
+    """
+    if not _READER.fullmatch(user) or user in {*USERS, OPERATOR}:
+        message = f"{user!r} cannot be a reader: small letters, digits and dashes, no service"
+        raise ValueError(message)
+    if not config.endswith(_END):
+        message = "this is no configuration of users: copy deploy/nats/users.conf"
+        raise ValueError(message)
+    return _without(config, user).removesuffix(_END) + (
+        _user(user, _reader(user), _quoted(password_hash)) + _END
+    )
+
+
+def _without(config: str, user: str) -> str:
+    opening = f"    {{\n      user: {_quoted(user)}\n"
+    before, found, after = config.partition(opening)
+    return before + after.partition("\n    }\n")[2] if found else config
 
 
 def _service(user: str) -> Grant:
@@ -164,10 +191,10 @@ def _stream_of(bucket: str) -> str:
     return f"OBJ_{bucket}"
 
 
-def _user(user: str, grant: Grant) -> str:
+def _user(user: str, grant: Grant, password: str) -> str:
     replies = f'\n        allow_responses: {{ max: 1, expires: "{_REPLY_WITHIN}" }}'
     return (
-        f"    {{\n      user: {_quoted(user)}\n      password: ${password_variable(user)}\n"
+        f"    {{\n      user: {_quoted(user)}\n      password: {password}\n"
         f"      permissions: {{\n        publish: {_list(grant.publish)}"
         f"\n        subscribe: {_list(grant.subscribe)}"
         f"{replies if grant.replies else ''}\n      }}\n    }}\n"

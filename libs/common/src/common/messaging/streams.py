@@ -21,12 +21,13 @@ from nats.js.api import (
 from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.object_store import ObjectStore
 
+from common.contracts.events import DUPLICATE_WINDOW, EVERY_EVENT, RETENTION, STREAM
 from common.contracts.sandbox import TRANSFER_BUCKET
 from common.contracts.skills import BUNDLE_BUCKET
 
 logger = logging.getLogger(__name__)
 
-EVENTS_STREAM = "EVENTS"
+EVENTS_STREAM = STREAM
 JOURNAL_STREAM = "JOURNAL"
 BUCKETS: Mapping[str, timedelta | None] = {
     BUNDLE_BUCKET: None,
@@ -51,12 +52,12 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     return (
         StreamConfig(
             name=EVENTS_STREAM,
-            subjects=["evt.>"],
+            subjects=[EVERY_EVENT],
             storage=StorageType.FILE,
             retention=RetentionPolicy.LIMITS,
             discard=DiscardPolicy.OLD,
-            max_age=timedelta(days=7).total_seconds(),
-            duplicate_window=timedelta(minutes=10).total_seconds(),
+            max_age=RETENTION.total_seconds(),
+            duplicate_window=DUPLICATE_WINDOW.total_seconds(),
             num_replicas=replicas,
             allow_direct=True,
         ),

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from gateway.endpoints import (
     caller,
+    documents,
     files,
     health,
     hermes,
@@ -41,7 +42,7 @@ def create_api() -> FastAPI:
     problems.install(api)
     modules = (
         *(health, caller, tokens, skills, launches, sandbox, sessions, files, sharing, usage),
-        *(owner_settings, hermes, openai),
+        *(owner_settings, hermes, openai, documents),
     )
     for module in modules:
         api.include_router(module.router)
