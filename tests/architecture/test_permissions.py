@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common.contracts import access, chat, events, keys, relay, sandbox, skills
+from common.contracts import access, chat, events, keys, operating, relay, sandbox, skills
 from common.contracts.access import CALLERS, CONSUMERS, LISTENERS, USERS
 from common.contracts.base import Rpc
 from common.contracts.events import Event
@@ -14,7 +14,7 @@ from common.contracts.events import Event
 ROOT = Path(__file__).parents[2]
 CONSTANTS: dict[str, Rpc[Any, Any] | Event[Any]] = {
     name: value
-    for module in (chat, events, keys, relay, sandbox, skills)
+    for module in (chat, events, keys, operating, relay, sandbox, skills)
     for name, value in vars(module).items()
     if isinstance(value, Rpc | Event)
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common.contracts import chat, keys, sandbox, skills
+from common.contracts import chat, keys, operating, sandbox, skills
 from common.contracts.base import Rpc
 from common.contracts.events import EVENTS
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ("gateway", "sandbox-manager", "skill-resolver", "chat-proxy", "keys")
 RPCS: list[Rpc[Any, Any]] = [
     value
-    for module in (chat, keys, sandbox, skills)
+    for module in (chat, keys, operating, sandbox, skills)
     for value in vars(module).values()
     if isinstance(value, Rpc)
 ]

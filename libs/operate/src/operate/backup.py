@@ -15,12 +15,11 @@ from typing import Any
 from common.messaging.streams import EVENTS_STREAM
 from nats.aio.client import Client as NatsClient
 
-from operate import documents, streams
+from operate import documents, events, streams
 from operate.errors import DamagedError, OccupiedError, OperateError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-ARCHIVE = "events"
 OVERLAP = timedelta(minutes=1)
 """Events of so long before the snapshot are compared with the stream too."""
 
@@ -91,17 +90,12 @@ async def load(
 
 async def _tell_again(nats: NatsClient, store: documents.Client, since: datetime) -> int:
     """Publish the archived events from then on that the stream does not hold."""
-    jetstream, told = nats.jetstream(), 0
+    told = 0
     held = await streams.message_ids(nats, EVENTS_STREAM, since)
-    for name in await documents.database_names(store):
-        async for event in store[name][ARCHIVE].find({"at": {"$gte": since}}).sort("at"):
-            if event["_id"] not in held:
-                await jetstream.publish(
-                    event["subject"],
-                    json.dumps(event["body"]).encode(),
-                    headers={"Nats-Msg-Id": event["_id"]},
-                )
-                told += 1
+    async for event in events.archived(store, events.Wanted(since)):
+        if event["_id"] not in held:
+            await events.tell(nats, event)
+            told += 1
     return told
 
 

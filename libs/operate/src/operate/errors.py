@@ -1,4 +1,4 @@
-"""Why a back-up or a restore did not come about, in words for the operator."""
+"""Why something did not come about, in words for the operator."""
 
 
 class OperateError(Exception):
@@ -11,3 +11,7 @@ class DamagedError(OperateError):
 
 class OccupiedError(OperateError):
     """There is something already where the back-up would go."""
+
+
+class StillBusyError(OperateError):
+    """It was waited for long enough; what was asked stands all the same."""

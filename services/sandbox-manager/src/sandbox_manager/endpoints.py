@@ -1,5 +1,6 @@
 """RPC subjects -> use cases: translate, decide nothing."""
 
+from common.contracts import operating as operator_wire
 from common.contracts import sandbox as wire
 from common.contracts.base import Empty, Erased
 from common.contracts.resources import Resources
@@ -7,7 +8,10 @@ from common.messaging.rpc import RpcServer
 from common.preview import SKIP_WARNING
 from pydantic import SecretStr
 
+from sandbox_manager.model.account import OPERATORS
+from sandbox_manager.model.directory import skill_path
 from sandbox_manager.model.launch import Launch
+from sandbox_manager.model.restriction import Restriction
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.inside import Listed
 from sandbox_manager.ports.provider import Retention
@@ -16,7 +20,9 @@ from sandbox_manager.service.desk import trial_id
 from sandbox_manager.service.erasing import Erasing
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending, LentAgent
+from sandbox_manager.service.operating import Operating
 from sandbox_manager.service.pool import Pool
+from sandbox_manager.service.surveying import Survey
 
 
 async def serve_launches(server: RpcServer, launching: Launching) -> None:
@@ -87,6 +93,59 @@ async def serve_erasing(server: RpcServer, erasing: Erasing) -> None:
         return Erased(counts=counts, is_done=is_done)
 
     await server.serve(wire.ERASE_SANDBOX, erase_owner)
+
+
+async def serve_looking(server: RpcServer, operating: Operating) -> None:
+    async def list_sandboxes(
+        request: operator_wire.ListSandboxes,
+    ) -> operator_wire.SandboxLines:
+        page, after = await operating.list(request)
+        return operator_wire.SandboxLines(sandboxes=[line_out(one) for one in page], after=after)
+
+    async def get_balance(_: operator_wire.GetBalance) -> operator_wire.BalanceNow:
+        return balance_out(await operating.survey())
+
+    async def list_restrictions(
+        _: operator_wire.ListRestrictions,
+    ) -> operator_wire.Restrictions:
+        standing = await operating.standing()
+        return operator_wire.Restrictions(restrictions=[restriction_out(one) for one in standing])
+
+    async def list_audit(request: operator_wire.ListAudit) -> operator_wire.Audit:
+        deeds = await operating.audit(request.limit)
+        return operator_wire.Audit(
+            lines=[operator_wire.AuditLine.model_validate(deed.model_dump()) for deed in deeds]
+        )
+
+    async def get_activity(request: operator_wire.GetActivity) -> operator_wire.Activity:
+        return await operating.activity(request.owner_id)
+
+    await server.serve(operator_wire.LIST_SANDBOXES, list_sandboxes)
+    await server.serve(operator_wire.GET_BALANCE, get_balance)
+    await server.serve(operator_wire.LIST_RESTRICTIONS, list_restrictions)
+    await server.serve(operator_wire.LIST_AUDIT, list_audit)
+    await server.serve(operator_wire.GET_ACTIVITY, get_activity)
+
+
+async def serve_restricting(server: RpcServer, operating: Operating) -> None:
+    async def block_skill(request: operator_wire.BlockSkill) -> operator_wire.Restriction:
+        return restriction_out(await operating.block(request))
+
+    async def unblock_skill(request: operator_wire.UnblockSkill) -> Empty:
+        await operating.unblock(request)
+        return Empty()
+
+    async def drain(request: operator_wire.Drain) -> operator_wire.Restriction:
+        return restriction_out(await operating.drain(request))
+
+    async def resume(request: operator_wire.Resume) -> Empty:
+        await operating.resume(request)
+        return Empty()
+
+    await server.serve(operator_wire.BLOCK_SKILL, block_skill)
+    await server.serve(operator_wire.UNBLOCK_SKILL, unblock_skill)
+    await server.serve(operator_wire.DRAIN, drain)
+    await server.serve(operator_wire.RESUME, resume)
 
 
 async def serve_agents(server: RpcServer, lending: Lending) -> None:
@@ -213,6 +272,45 @@ def _resources(sandbox: Sandbox) -> Resources | None:
     if sandbox.resources is None:
         return None
     return Resources.model_validate(sandbox.resources, from_attributes=True)
+
+
+def line_out(sandbox: Sandbox) -> operator_wire.SandboxLine:
+    return operator_wire.SandboxLine(
+        owner_id=sandbox.owner_id,
+        state=sandbox.state,
+        sandbox_id=sandbox.provider_id,
+        is_own=sandbox.account != OPERATORS,
+        skills=sorted(
+            skill_path(one.skill.owner, one.skill.repo, one.skill.path)
+            for one in sandbox.skills.values()
+        ),
+        in_use=len(sandbox.leases),
+        created_at=sandbox.created_at,
+        last_used_at=sandbox.last_used_at,
+    )
+
+
+def balance_out(survey: Survey) -> operator_wire.BalanceNow:
+    balance = survey.balance
+    return operator_wire.BalanceNow(
+        billed=balance.billed,
+        recorded=balance.recorded,
+        explained=balance.explained,
+        unexplained=balance.unexplained,
+        findings=[
+            operator_wire.BalanceFinding(
+                remedy=finding.remedy,
+                owner_id=finding.owner_id,
+                sandbox_id=finding.sandbox_id,
+                detail=finding.detail,
+            )
+            for finding in survey.findings[: operator_wire.MOST_FINDINGS]
+        ],
+    )
+
+
+def restriction_out(restriction: Restriction) -> operator_wire.Restriction:
+    return operator_wire.Restriction.model_validate(restriction.model_dump())
 
 
 def agent_out(lent: LentAgent) -> wire.AgentEndpoint:

@@ -7,13 +7,16 @@ from datetime import datetime
 from common.contracts.events import OutgoingEvent
 from sandbox_manager.model.account import Account
 from sandbox_manager.model.launch import AskedBy, Launch
+from sandbox_manager.model.restriction import Deed, Restriction
 from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.stores import (
     Accounts,
     Acknowledgements,
+    Deeds,
     LaunchChange,
     Launches,
     Orphans,
+    Restrictions,
     SandboxChange,
     Sandboxes,
     SnapshotPointer,
@@ -113,6 +116,9 @@ class FakeLaunches(Launches):
         keys = [launch.running_key for launch in self.stored.values()]
         return sum(key.startswith(f"{owner_id}:") for key in keys)
 
+    async def count_all(self) -> int:
+        return sum(not launch.is_ended for launch in self.stored.values())
+
     async def count(self, owner_id: str) -> int:
         return sum(launch.owner_id == owner_id for launch in self.stored.values())
 
@@ -162,6 +168,34 @@ class FakeAcknowledgements(Acknowledgements):
 
     async def forget(self, owner_id: str) -> None:
         self.stored = {pair for pair in self.stored if pair[0] != owner_id}
+
+
+@dataclass
+class FakeRestrictions(Restrictions):
+    stored: dict[str, Restriction] = field(default_factory=dict)
+
+    async def standing(self, keys: Sequence[str]) -> Sequence[Restriction]:
+        return [self.stored[key] for key in keys if key in self.stored]
+
+    async def all(self) -> Sequence[Restriction]:
+        return [self.stored[key] for key in sorted(self.stored)]
+
+    async def put(self, restriction: Restriction) -> None:
+        self.stored[restriction.key] = restriction
+
+    async def lift(self, key: str) -> None:
+        self.stored.pop(key, None)
+
+
+@dataclass
+class FakeDeeds(Deeds):
+    stored: list[Deed] = field(default_factory=list)
+
+    async def add(self, deed: Deed) -> None:
+        self.stored.append(deed)
+
+    async def newest(self, limit: int) -> Sequence[Deed]:
+        return self.stored[::-1][:limit]
 
 
 @dataclass

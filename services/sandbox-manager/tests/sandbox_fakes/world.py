@@ -20,8 +20,10 @@ from sandbox_fakes.services import (
 from sandbox_fakes.stores import (
     FakeAccounts,
     FakeAcknowledgements,
+    FakeDeeds,
     FakeLaunches,
     FakeOrphans,
+    FakeRestrictions,
     FakeSandboxes,
     FakeSnapshotPointer,
 )
@@ -44,6 +46,7 @@ from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
 from sandbox_manager.service.moving import Moving
+from sandbox_manager.service.operating import Operating
 from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
@@ -74,6 +77,8 @@ class World:
         self.launches = FakeLaunches()
         self.accounts = FakeAccounts()
         self.acknowledgements = FakeAcknowledgements()
+        self.restrictions = FakeRestrictions()
+        self.deeds = FakeDeeds()
         self.orphans = FakeOrphans()
         self.pointer = FakeSnapshotPointer()
         self.journal = FakeJournal()
@@ -136,6 +141,7 @@ class World:
             most_sandboxes=10,
             hermes="hermes-agent==0",
         )
+        self.gate = Gate(self.acknowledgements, self.restrictions, self.clock)
         self.creation = Creation(
             provider=self.provider,
             inside=self.inside,
@@ -148,6 +154,7 @@ class World:
         self.driver = LaunchDriver(
             records=Records(self.launches, self.sandboxes, self.journal),
             provider=self.provider,
+            gate=self.gate,
             configs=configs,
             preparation=self.preparation,
             creation=self.creation,
@@ -182,6 +189,7 @@ class World:
                 self.sandboxes, self.preparation, configs, care, self.clock, self.sleep
             ),
             pool=self.pool,
+            gate=self.gate,
             most_leases=3,
             clock=self.clock,
         )
@@ -224,6 +232,15 @@ class World:
             removal=self.removal,
         )
 
+        self.operating = Operating(
+            sandboxes=self.sandboxes,
+            launches=self.launches,
+            restrictions=self.restrictions,
+            deeds=self.deeds,
+            surveying=self.surveying,
+            clock=self.clock,
+        )
+
     def _launching(self, configs: Configs) -> Launching:
         return Launching(
             worker="first",
@@ -233,7 +250,7 @@ class World:
             journal=self.journal,
             configs=configs,
             preparation=self.preparation,
-            gate=Gate(self.acknowledgements),
+            gate=self.gate,
             driver=self.driver,
             background=self.background,
             most_launches=3,

@@ -42,8 +42,12 @@ def of(process: Process, operator: Mapping[str, str]) -> dict[str, str]:
 
 def write(process: Process, operator: Mapping[str, str], layout: Layout) -> Path:
     """The process's environment as a file for a shell: `. .local/env/keys.env` works too."""
-    path = layout.env / f"{process.name}.env"
-    variables = sorted(of(process, operator).items())
-    lines = (f"export {name}={shlex.quote(value)}\n" for name, value in variables)
+    return write_named(process.name, of(process, operator), layout)
+
+
+def write_named(name: str, variables: Mapping[str, str], layout: Layout) -> Path:
+    """The same for somebody who is no process of the stack."""
+    path = layout.env / f"{name}.env"
+    lines = (f"export {key}={shlex.quote(value)}\n" for key, value in sorted(variables.items()))
     write_private(path, "".join(lines))
     return path

@@ -77,6 +77,22 @@ def platform(context: Context) -> list[Process]:
     return [p for p in processes if replaced.get(p.name, "") not in context.operator]
 
 
+def people(context: Context) -> dict[str, dict[str, str]]:
+    """Who is no process and has an environment all the same: whoever operates the platform, and a
+    consumer of its events. Nobody where the bus is another one: whose logins those are is not
+    known here.
+    """
+    if "NATS_URL" in context.operator:
+        return {}
+    return {
+        "operator": {
+            "NATS_URL": _nats_url(context, "operator"),
+            "MONGODB_URI": context.operator.get("MONGODB_URI", _store_url(context)),
+        },
+        "events-reader": {"NATS_URL": _nats_url(context, "events-reader")},
+    }
+
+
 def nats_config(context: Context) -> Path:
     return context.layout.run / "nats.conf"
 
@@ -200,7 +216,7 @@ def _service(context: Context, name: str, *command: str, **environment: str) -> 
     prefix = name.upper().replace("-", "_") + "_"
     shared = {
         "NATS_URL": _nats_url(context, name),
-        "MONGODB_URI": f"mongodb://{HOST}:{context.ports['store']}/",
+        "MONGODB_URI": _store_url(context),
         "DEPLOYMENT_ID": context.secrets[secret.DEPLOYMENT_ID],
     }
     if name not in ON_THEIR_OWN_PORT:
@@ -217,6 +233,10 @@ def _service(context: Context, name: str, *command: str, **environment: str) -> 
         environment=shared | environment,
         prefixes=(prefix, *SHARED, *ALSO.get(name, ())),
     )
+
+
+def _store_url(context: Context) -> str:
+    return f"mongodb://{HOST}:{context.ports['store']}/"
 
 
 def _nats_url(context: Context, user: str) -> str:

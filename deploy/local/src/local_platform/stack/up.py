@@ -22,7 +22,7 @@ from local_platform.stack.faults import FaultError
 from local_platform.stack.files import write_private
 from local_platform.stack.layout import Layout
 from local_platform.stack.lock import BusyError, held
-from local_platform.stack.processes import Context, Process, Table
+from local_platform.stack.processes import Context, Process, Table, people
 from local_platform.stack.processes import nats_config as nats_file
 from local_platform.stack.readiness import tail, wait_until_ready
 from local_platform.stack.settings import Settings
@@ -85,6 +85,7 @@ class Up:
         ports.check({p.name: p.port for p in plan.processes if p.port})
         async with self._stopped_in_the_end(layout) as keep:
             await self._prepare(plan)
+            self._tell_people(plan)
             supervisor = await self._launch(plan, detached=detach)
             state.write(layout, plan.context.ports, plan.processes, supervisor.pid)
             self._announce(plan)
@@ -105,6 +106,10 @@ class Up:
             project=project,
         )
         return Plan(context, self._table(context))
+
+    def _tell_people(self, plan: Plan) -> None:
+        for name, variables in people(plan.context).items():
+            environment.write_named(name, variables, plan.layout)
 
     async def _prepare(self, plan: Plan) -> None:
         for process in plan.processes:

@@ -7,7 +7,7 @@ themselves: an RPC's service and an event's service are in its definition.
 from dataclasses import dataclass
 from typing import Any
 
-from common.contracts import chat, events, keys, relay, sandbox, skills
+from common.contracts import chat, events, keys, operating, relay, sandbox, skills
 from common.contracts.base import Rpc
 from common.contracts.events import Event
 
@@ -67,6 +67,15 @@ CALLERS: dict[Rpc[Any, Any], tuple[str, ...]] = {
     sandbox.READ_FILE: ("gateway",),
     sandbox.WRITE_FILE: ("gateway",),
     sandbox.ARCHIVE_FILES: ("gateway",),
+    operating.LIST_SANDBOXES: (OPERATOR,),
+    operating.GET_BALANCE: (OPERATOR,),
+    operating.LIST_RESTRICTIONS: (OPERATOR,),
+    operating.BLOCK_SKILL: (OPERATOR,),
+    operating.UNBLOCK_SKILL: (OPERATOR,),
+    operating.DRAIN: (OPERATOR,),
+    operating.RESUME: (OPERATOR,),
+    operating.GET_ACTIVITY: (OPERATOR,),
+    operating.LIST_AUDIT: (OPERATOR,),
     chat.CREATE_SESSION: ("gateway",),
     chat.LIST_SESSIONS: ("gateway",),
     chat.GET_SESSION: ("gateway",),
@@ -133,7 +142,7 @@ BUCKETS: dict[str, Shared] = {
 
 def rpcs() -> list[Rpc[Any, Any]]:
     """Every RPC there is."""
-    modules = (keys, relay, skills, sandbox, chat)
+    modules = (keys, relay, skills, sandbox, operating, chat)
     return [value for module in modules for value in vars(module).values() if _is_rpc(value)]
 
 

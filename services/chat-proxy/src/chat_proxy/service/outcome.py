@@ -26,6 +26,8 @@ _TYPED = frozenset(
         ErrorCode.INSTALL_FAILED,
         ErrorCode.SESSION_NOT_FOUND,
         ErrorCode.QUOTA_EXCEEDED,
+        ErrorCode.SKILL_BLOCKED,
+        ErrorCode.DRAINING,
     }
 )
 

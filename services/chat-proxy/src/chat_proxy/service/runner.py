@@ -13,7 +13,13 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 
-from common.errors import AppError, ErrorCode, StaleFenceError, UnavailableError
+from common.errors import (
+    AppError,
+    ErrorCode,
+    ForbiddenError,
+    StaleFenceError,
+    UnavailableError,
+)
 from common.telemetry.tracing import context_of, span, untraced
 
 from chat_proxy.model.approval import Approval
@@ -185,6 +191,9 @@ class TurnRunner:
         self._renewed_at = self._outside.clock()
         try:
             await self._link.renew()
+        except ForbiddenError as exc:
+            # The operator blocked the skill: its answer ends too.
+            await self._cut_short(failed(exc.code, exc.detail))
         except AppError as exc:
             logger.warning("the use-lease was not prolonged: %s", exc.detail)
 

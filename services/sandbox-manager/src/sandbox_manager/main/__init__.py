@@ -29,7 +29,9 @@ from sandbox_manager.endpoints import (
     serve_erasing,
     serve_files,
     serve_launches,
+    serve_looking,
     serve_pool,
+    serve_restricting,
 )
 from sandbox_manager.main.adapters import (
     EVENTS,
@@ -98,6 +100,8 @@ async def serve(settings: Settings, connections: Backbone, parts: Parts) -> None
     await serve_agents(connections.server, parts.lending)
     await serve_files(connections.server, parts.browsing)
     await serve_erasing(connections.server, parts.erasing)
+    await serve_looking(connections.server, parts.operating)
+    await serve_restricting(connections.server, parts.operating)
 
 
 @asynccontextmanager

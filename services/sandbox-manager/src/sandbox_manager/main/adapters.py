@@ -28,6 +28,13 @@ from sandbox_manager.adapters.mongo.others import (
     MongoOrphans,
     MongoSnapshotPointer,
 )
+from sandbox_manager.adapters.mongo.restrictions import (
+    DEED_INDEXES,
+    DEEDS,
+    RESTRICTIONS,
+    MongoDeeds,
+    MongoRestrictions,
+)
 from sandbox_manager.adapters.mongo.sandboxes import SANDBOX_INDEXES, SANDBOXES, MongoSandboxes
 from sandbox_manager.adapters.sealing import AesSealer
 from sandbox_manager.adapters.signing import Ed25519Signer
@@ -38,8 +45,10 @@ from sandbox_manager.ports.services import Keys, LaunchJournal, Skills, Transfer
 from sandbox_manager.ports.stores import (
     Accounts,
     Acknowledgements,
+    Deeds,
     Launches,
     Orphans,
+    Restrictions,
     Sandboxes,
     SnapshotPointer,
 )
@@ -51,6 +60,7 @@ INDEXES = {
     SANDBOXES: SANDBOX_INDEXES,
     LAUNCHES: LAUNCH_INDEXES,
     ACCOUNTS: ACCOUNT_INDEXES,
+    DEEDS: DEED_INDEXES,
     EVENTS: ARCHIVE_INDEXES,
 }
 
@@ -61,6 +71,8 @@ class Stores:
     launches: Launches
     accounts: Accounts
     acknowledgements: Acknowledgements
+    restrictions: Restrictions
+    deeds: Deeds
     orphans: Orphans
     pointer: SnapshotPointer
 
@@ -86,6 +98,8 @@ def stores_in(database: Database) -> Stores:
         launches=MongoLaunches(database[LAUNCHES]),
         accounts=MongoAccounts(database[ACCOUNTS]),
         acknowledgements=MongoAcknowledgements(database[ACKNOWLEDGEMENTS]),
+        restrictions=MongoRestrictions(database[RESTRICTIONS]),
+        deeds=MongoDeeds(database[DEEDS]),
         orphans=MongoOrphans(database[ORPHANS]),
         pointer=MongoSnapshotPointer(database[POINTERS]),
     )

@@ -25,6 +25,7 @@ from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.launching import Launching
 from sandbox_manager.service.lending import Lending
 from sandbox_manager.service.moving import Moving
+from sandbox_manager.service.operating import Operating
 from sandbox_manager.service.overdue import Overdue
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
@@ -50,6 +51,7 @@ class Parts:
     reconciliation: Reconciliation
     erasing: Erasing
     browsing: Browsing
+    operating: Operating
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Shared:
     configs: Configs
     preparation: Preparation
     care: AgentCare
+    gate: Gate
     own: OwnAccounts
     removal: Removal
     receipts: Receipts
@@ -92,6 +95,12 @@ def shared_of(settings: Settings, adapters: Adapters, probe: StepProbe) -> Share
         configs=configs,
         preparation=preparation,
         care=care,
+        gate=Gate(
+            adapters.stores.acknowledgements,
+            adapters.stores.restrictions,
+            utc_now,
+            allowed=settings.allowed_digests(),
+        ),
         own=OwnAccounts(
             keys=adapters.keys,
             accounts=adapters.stores.accounts,
@@ -117,6 +126,7 @@ def driver_of(
     return LaunchDriver(
         records=Records(stores.launches, stores.sandboxes, adapters.journal, settings.claim_ttl),
         provider=adapters.provider,
+        gate=shared.gate,
         configs=shared.configs,
         preparation=shared.preparation,
         creation=Creation(
@@ -170,7 +180,7 @@ def parts_of(
             journal=adapters.journal,
             configs=shared.configs,
             preparation=shared.preparation,
-            gate=Gate(stores.acknowledgements, allowed=settings.allowed_digests()),
+            gate=shared.gate,
             driver=driver,
             background=background,
             most_launches=settings.most_launches,
@@ -188,6 +198,7 @@ def parts_of(
                 stores.sandboxes, shared.preparation, shared.configs, shared.care, utc_now
             ),
             pool=pool,
+            gate=shared.gate,
             most_leases=settings.most_turns,
             clock=utc_now,
         ),
@@ -210,6 +221,14 @@ def parts_of(
             removal=shared.removal,
         ),
         browsing=Browsing(stores.sandboxes, adapters.workspaces, adapters.transfer),
+        operating=Operating(
+            sandboxes=stores.sandboxes,
+            launches=stores.launches,
+            restrictions=stores.restrictions,
+            deeds=stores.deeds,
+            surveying=keeping.surveying,
+            clock=utc_now,
+        ),
     )
 
 

@@ -48,6 +48,7 @@ class UseLease(Record):
     until: datetime
     session_id: str | None = None
     turn_id: str | None = None
+    skill: LaunchSkill | None = None
 
 
 class PreviewAccess(Record):

@@ -8,6 +8,7 @@ from common.contracts.events import OutgoingEvent
 
 from sandbox_manager.model.account import Account
 from sandbox_manager.model.launch import AskedBy, Launch
+from sandbox_manager.model.restriction import Deed, Restriction
 from sandbox_manager.model.sandbox import Sandbox
 
 SandboxChange = Callable[[Sandbox], Sandbox | None]
@@ -81,6 +82,10 @@ class Launches(Protocol):
 
     async def count_running(self, owner_id: str) -> int: ...
 
+    async def count_all(self) -> int:
+        """Of those that run, of everybody."""
+        ...
+
     async def count(self, owner_id: str) -> int: ...
 
     async def newest(self, owner_id: str, limit: int) -> Sequence[Launch]:
@@ -118,6 +123,28 @@ class Acknowledgements(Protocol):
     async def count(self, owner_id: str) -> int: ...
 
     async def forget(self, owner_id: str) -> None: ...
+
+
+class Restrictions(Protocol):
+    """What the operator forbids at this moment."""
+
+    async def standing(self, keys: Sequence[str]) -> Sequence[Restriction]:
+        """Those of these keys that stand."""
+        ...
+
+    async def all(self) -> Sequence[Restriction]: ...
+
+    async def put(self, restriction: Restriction) -> None: ...
+
+    async def lift(self, key: str) -> None: ...
+
+
+class Deeds(Protocol):
+    """What operators did: only ever added to."""
+
+    async def add(self, deed: Deed) -> None: ...
+
+    async def newest(self, limit: int) -> Sequence[Deed]: ...
 
 
 class Orphans(Protocol):

@@ -43,6 +43,7 @@ from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.creating import Creation
 from sandbox_manager.service.desk import Desk, LaunchCancelledError, Records, failure_of
+from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.moving import Moving
 from sandbox_manager.service.preparing import Preparation
@@ -60,6 +61,7 @@ _LONGEST_WAIT = timedelta(minutes=10)
 class LaunchDriver:
     records: Records
     provider: SandboxProvider
+    gate: Gate
     configs: Configs
     preparation: Preparation
     creation: Creation
@@ -152,6 +154,7 @@ class LaunchDriver:
     async def _round(self, desk: Desk) -> bool:
         """Plan, and do it. True: the launch has ended."""
         launch, sandbox = desk.launch, await desk.sandbox()
+        await desk.persistently(lambda: self.gate.check_going_on(launch.skill))
         if sandbox.lock is not None and sandbox.lock.holder == launch.id:
             await self._create(desk)
             return False

@@ -5,16 +5,18 @@ due: a sandbox that sleeps is woken, an agent that died is started again, a conf
 given to it, never during another lease.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from common.clock import Clock
-from common.contracts.sandbox import AcquireAgent, SandboxState
+from common.contracts.sandbox import AcquireAgent, LaunchSkill, SandboxState
 from common.errors import (
     AppError,
     ConflictError,
     ErrorCode,
+    ForbiddenError,
     GoneError,
     UnauthenticatedError,
 )
@@ -33,9 +35,12 @@ from sandbox_manager.model.sandbox import Sandbox
 from sandbox_manager.ports.inside import Inside
 from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.caring import AgentCare
+from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
 from sandbox_manager.service.readying import RETRY, Readying
+
+logger = logging.getLogger(__name__)
 
 USE_TTL = timedelta(seconds=60)
 _KEPT_WORKSPACES = 500
@@ -67,12 +72,13 @@ class Lending:
     care: AgentCare
     readying: Readying
     pool: Pool
+    gate: Gate
     most_leases: int
     clock: Clock
 
     async def acquire(self, request: AcquireAgent) -> LentAgent:
         """Raises SANDBOX_NOT_FOUND or LAUNCH_NOT_READY where a new launch is needed."""
-        sandbox = await self.readying.run(request.owner_id)
+        sandbox = await self._admitted(request.owner_id, request.skill_directory)
         lease, sandbox = await self._granted(sandbox, request)
         try:
             await self._prepare(sandbox, request)
@@ -95,7 +101,7 @@ class Lending:
 
     async def acquire_raw(self, owner_id: str) -> tuple[UseLease, str, str]:
         """A use-lease, the address and the key of Hermes' API server, started on demand."""
-        sandbox = await self.readying.run(owner_id)
+        sandbox = await self._admitted(owner_id)
         sandbox = await self.care.signed(sandbox, RAW_PORT)
         if not await self.preparation.is_raw_up(sandbox):
             async with self.readying.agent_slot(owner_id) as right:
@@ -105,6 +111,9 @@ class Lending:
         return lease, url, self.preparation.raw_key(sandbox)
 
     async def renew(self, owner_id: str, lease_id: str) -> UseLease:
+        """Raises GoneError when it has ended, SKILL_BLOCKED when the turn's skill is blocked by
+        now.
+        """
         now = self.clock()
         until = now + USE_TTL
         renewed = await self.sandboxes.apply(
@@ -113,6 +122,7 @@ class Lending:
         if renewed is None:
             message = "this use-lease has ended"
             raise GoneError(message)
+        await self._check_block(renewed, lease_id)
         self.pool.keep_running(renewed)
         return UseLease(id=lease_id, until=until)
 
@@ -127,6 +137,28 @@ class Lending:
             message = "this relay token is not good (any more)"
             raise UnauthenticatedError(message, code=ErrorCode.TOKEN_INVALID)
         return sandbox
+
+    async def _admitted(self, owner_id: str, directory: str | None = None) -> Sandbox:
+        """Ready, and past the gate: with nothing in it that the operator blocks."""
+        sandbox = await self.readying.run(owner_id)
+        installed = sandbox.installed(directory) if directory is not None else None
+        blocked = await self.gate.check_turn(sandbox, installed.skill if installed else None)
+        if not blocked:
+            return sandbox
+        for skill in blocked:
+            logger.warning("%s is blocked and taken out of %s", skill.directory, owner_id)
+            await self.pool.remove_skill(owner_id, skill.directory)
+        return await self.readying.run(owner_id)
+
+    async def _check_block(self, sandbox: Sandbox, lease_id: str) -> None:
+        (lease,) = (one for one in sandbox.leases if one.id == lease_id)
+        if lease.skill is None:
+            return
+        try:
+            await self.gate.check_going_on(lease.skill)
+        except ForbiddenError:
+            await self.release(sandbox.owner_id, lease_id)
+            raise
 
     async def _granted(
         self, sandbox: Sandbox, request: AcquireAgent | None = None
@@ -143,9 +175,10 @@ class Lending:
             if record.create_id != sandbox.create_id:
                 message = "the sandbox is another one now"
                 raise SandboxStoppedError(message)
-            if request is not None:
-                _check_installed(record, request)
-            return record.granted(lease, now)
+            if request is None:
+                return record.granted(lease, now)
+            skill = _checked(record, request)
+            return record.granted(lease.model_copy(update={"skill": skill}), now)
 
         lease = UseLease(
             id=new_id("use"),
@@ -196,7 +229,8 @@ def _workspace(session_id: str) -> str:
     return f"{WORK_ROOT}/{session_id}"
 
 
-def _check_installed(sandbox: Sandbox, request: AcquireAgent) -> None:
+def _checked(sandbox: Sandbox, request: AcquireAgent) -> LaunchSkill:
+    """The installed skill that the turn is for."""
     found = sandbox.installed(request.skill_directory)
     if found is None or found.skill.digest != request.digest:
         message = "the skill is not in the sandbox (any more); launch it again"
@@ -204,6 +238,7 @@ def _check_installed(sandbox: Sandbox, request: AcquireAgent) -> None:
             message,
             code=ErrorCode.LAUNCH_NOT_READY,
         )
+    return found.skill
 
 
 def _forgotten(record: Sandbox, request: AcquireAgent) -> Sandbox | None:

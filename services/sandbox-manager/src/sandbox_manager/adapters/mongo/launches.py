@@ -85,6 +85,10 @@ class MongoLaunches(Launches):
         return await self._collection.count_documents({"running_key": mine})
 
     @store_errors
+    async def count_all(self) -> int:
+        return await self._collection.count_documents({"state": _RUNNING})
+
+    @store_errors
     async def count(self, owner_id: str) -> int:
         return await self._collection.count_documents({"owner_id": owner_id})
 
