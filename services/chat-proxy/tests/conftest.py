@@ -1,5 +1,6 @@
 """What the tests of chat-proxy share: its stores in memory, and small values."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -202,6 +203,10 @@ class FakeAnswers:
     by_turn: dict[str, list[Segment]] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
     is_down: bool = False
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     async def take(self, turn: Turn) -> Answer:
         return self._answer(turn.id)
@@ -209,9 +214,11 @@ class FakeAnswers:
     async def save(self, turn: Turn, answer: Answer) -> None:
         if self.is_down:
             raise UnavailableError("the store does not answer")
-        self.sessions[turn.id] = turn.session_id
-        self.by_turn[turn.id] = deepcopy(answer.segments)
+        segments = deepcopy(answer.segments)
         answer.stored()
+        await self.gate.wait()
+        self.sessions[turn.id] = turn.session_id
+        self.by_turn[turn.id] = segments
 
     async def is_ended(self, turn_id: str) -> bool:
         return self._answer(turn_id).is_ended
@@ -252,6 +259,8 @@ class FakeApprovals:
         if approval.state in self.refuses:
             raise UnavailableError("the store does not answer")
         stored = self.by_id[approval.id]
+        if stored == approval:
+            return
         if (stored.state, stored.choice) != (expected.state, expected.choice):
             raise StaleFenceError("the approval is another one now")
         self.by_id[approval.id] = approval

@@ -49,11 +49,15 @@ class Crowd:
             *(
                 self._turn(place, answer, f"{name}, answer {answer.number}", count)
                 for place, answer in zip(self.places, answers, strict=True)
-            )
+            ),
+            return_exceptions=True,
         )
         await asyncio.sleep(self.chance.uniform(*BREAK_S))
         await fault(self.stage)
-        await told
+        for failure in await told:
+            if failure is not None:
+                count.without_end += 1
+                count.problems.append(f"{name}: {failure!r}")
 
     async def late(self, count: Count, most: int) -> None:
         """Viewers who come after all is over, from the start and from any number."""
@@ -80,8 +84,7 @@ class Crowd:
                 await following
         except TimeoutError:
             count.note("turns out of time")
-        for one in answering:
-            await one
+        await asyncio.gather(*answering)
         count.cases += 1
         for viewer, kind in ((cut, "cut"), (steady, "steady")):
             count.viewer(viewer.seen, f"{name}, {kind} viewer")

@@ -14,6 +14,7 @@ from common.ids import new_id
 
 _PAUSE_S = 0.3
 _TRY_S = 15.0
+_END_S = 60.0
 _BUSY = {429, 500, 502, 503, 504}
 
 
@@ -31,8 +32,16 @@ class Person:
         return str((await self._post("/api/sessions", body, key=new_id("key")))["id"])
 
     async def say(self, session_id: str, text: str) -> str:
-        path = f"/api/sessions/{session_id}/turns"
-        return str((await self._post(path, {"text": text}, key=new_id("key")))["id"])
+        """The turn's id, once the one before has ended."""
+        path, key = f"/api/sessions/{session_id}/turns", new_id("key")
+        async with asyncio.timeout(_END_S):
+            while True:
+                status, answer = await self._asked(path, {"text": text}, key)
+                if status < 300:
+                    return str(answer["id"])
+                assert answer.get("code") == "turn_running", answer
+                self.refused["turn_running"] += 1
+                await asyncio.sleep(_PAUSE_S)
 
     async def answer(self, session_id: str, approval_id: str, choice: str) -> None:
         """Two answers at once, from two windows."""

@@ -1,6 +1,7 @@
 """The stores' contracts, on MongoDB and on the fakes that the unit tests trust."""
 
 import asyncio
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -243,6 +244,7 @@ class TestFencedAnswers:
         taken = await mongo_stores.answers.take(successor)
         former = Answer(turn.id)
         former.add(entry(1, "go", "turn.started"))
+        former.add(entry(2, "and more"))
         await mongo_stores.answers.save(turn, former)
 
         taken.add(entry(1, "go on", "turn.started"))
@@ -250,6 +252,41 @@ class TestFencedAnswers:
 
         [stored] = await mongo_stores.answers.of_session(turn.session_id)
         assert stored.segments[0].fields["text"] == "go on"
+
+    async def test_a_write_that_is_cancelled_leaves_no_hole(
+        self, mongo_stores: MongoStores, turn: Turn
+    ) -> None:
+        answer = Answer(turn.id)
+        for number, kind in enumerate(("turn.started", "text", "tool.started", "text"), start=1):
+            answer.add(entry(number, "x", kind))
+            writing = asyncio.ensure_future(mongo_stores.answers.save(turn, answer))
+            await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait({writing})
+        answer.add(entry(5, "", "tool.completed"))
+
+        await mongo_stores.answers.save(turn, answer)
+
+        [stored] = await mongo_stores.answers.of_session(turn.session_id)
+        assert stored.after(0) == answer.after(0)
+
+    async def test_an_older_write_that_arrives_late_changes_nothing(
+        self, mongo_stores: MongoStores, turn: Turn
+    ) -> None:
+        answer = Answer(turn.id)
+        answer.add(entry(1, "go", "turn.started"))
+        answer.add(entry(2, "Hel"))
+        await mongo_stores.answers.save(turn, answer)
+        late = deepcopy(answer)
+        late.changed = 1
+        answer.add(entry(3, "lo"))
+        await mongo_stores.answers.save(turn, answer)
+
+        with pytest.raises(StaleFenceError):
+            await mongo_stores.answers.save(turn, late)
+
+        [stored] = await mongo_stores.answers.of_session(turn.session_id)
+        assert stored.after(0) == answer.after(0)
 
 
 class TestSessions:

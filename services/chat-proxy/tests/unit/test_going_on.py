@@ -13,6 +13,7 @@ from chat_proxy.model.agent import (
     TextDelta,
     Tokens,
     ToolCall,
+    ToolStart,
     TranscriptMessage,
 )
 from common.contracts.chat import Attach, TurnState
@@ -185,6 +186,24 @@ class TestTakeover:
 
 
 class TestAttach:
+    async def test_who_goes_in_the_middle_leaves_no_hole(self, world: Any) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        await runner.store()
+        world.answers.gate.clear()
+        world.agents.last.tell(TextDelta("Hello"), ToolStart("c1", "terminal"))
+        await world.until(lambda: "tool.started" in world.live.kinds)
+
+        viewer = asyncio.ensure_future(runner.store())
+        await asyncio.sleep(0)
+        viewer.cancel()
+        await asyncio.wait({viewer})
+        world.answers.gate.set()
+
+        await runner.store()
+        kinds = [one.type for one in world.answers.by_turn[runner.turn.id]]
+        assert kinds == ["turn.started", "text", "tool.started"]
+
     async def test_what_is_only_in_memory_is_stored_first(self, world: Any) -> None:
         session = await world.session()
         await world.say(session)

@@ -184,6 +184,16 @@ class TestSession:
         assert reasoning == "[secret API_KEY]!"
         assert told[-1] == Finished(AgentStatus.COMPLETE, text)
 
+    async def test_a_value_cut_in_two_by_a_lost_connection_is_hidden(self) -> None:
+        agent: Any = SaysEverything([TextDelta(f"{VALUE[9:]} no")])
+        agent.standing = Standing(running=True, text=f"it is {VALUE[:9]}")
+        one = RedactingSession(agent, REDACTOR)
+
+        [told] = await one.read()
+
+        assert one.standing.text == "it is "
+        assert told == TextDelta("[secret API_KEY] no")
+
     async def test_all_else_it_tells_is_searched(self) -> None:
         told = await session(
             [
@@ -228,7 +238,7 @@ class TestTable:
 
 class TestAgents:
     async def test_without_secrets_nothing_stands_between(self) -> None:
-        opened = object()
+        opened = SaysEverything()
 
         class Agents:
             async def open(self, *_: Any, **__: Any) -> Any:

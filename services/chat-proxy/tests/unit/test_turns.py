@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from chat_proxy.model.agent import (
     AgentStatus,
+    ApprovalAsk,
     Finished,
+    ReasoningDelta,
     TextDelta,
     Tokens,
+    ToolProgress,
     ToolStart,
 )
 from common.contracts import chat
@@ -321,17 +324,41 @@ class TestEnd:
         )
         assert "private" not in str(world.turns.emitted)
 
-    async def test_a_flood_is_cut(self, world: Any) -> None:
+    @pytest.mark.parametrize(
+        "said",
+        [TextDelta("x" * 100_000), ReasoningDelta("ä" * 50_000), ToolProgress("c", "y" * 8000)],
+    )
+    async def test_a_flood_is_cut_and_what_fits_is_kept(self, world: Any, said: Any) -> None:
         session = await world.session()
         runner = await world.say(session)
-        world.agents.last.tell(TextDelta("x" * (world.limits.answer_chars + 1)))
-        await world.until(lambda: "text" in world.live.kinds)
-
-        await runner.tick()
+        world.agents.last.tell(*[said] * 4000)
 
         turn = await finished(world, runner)
+
         assert turn.error.code is ErrorCode.AGENT_ERROR
         assert world.agents.opened[0].interrupts == 1
+        told = sum(len(entry.line()) for entry in world.live.entries)
+        assert 2_000_000 < told < 13 * 1024 * 1024
+        assert max(len(entry.line()) for entry in world.live.entries) < 256 * 1024
+
+    async def test_a_flood_is_cut_while_the_store_is_down(self, world: Any) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        world.answers.is_down = True
+        world.agents.last.tell(*[TextDelta("x" * 1000)] * 10_000)
+
+        await world.until(lambda: world.agents.opened[0].interrupts == 1)
+
+        world.answers.is_down = False
+        assert (await finished(world, runner)).error.code is ErrorCode.AGENT_ERROR
+
+    async def test_a_command_that_cannot_be_shown_is_refused(self, world: Any) -> None:
+        await world.say(await world.session())
+
+        world.agents.last.tell(ApprovalAsk("rm " + "x" * 30_000, "", ("rm",), ("once", "deny")))
+        await world.until(lambda: "approval.resolved" in world.live.kinds)
+
+        assert world.agents.last.answers == [False]
 
     async def test_an_agent_that_stays_silent_is_given_up(self, world: Any) -> None:
         session = await world.session()

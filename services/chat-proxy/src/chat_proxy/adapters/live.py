@@ -1,7 +1,7 @@
 """The live journal on the bus."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from common.contracts.chat import session_journal
@@ -13,6 +13,8 @@ from chat_proxy.ports import LiveJournal
 
 logger = logging.getLogger(__name__)
 
+_MESSAGE_BYTES = 512 * 1024
+
 
 class BusJournal(LiveJournal):
     def __init__(self, journal: Journal) -> None:
@@ -20,9 +22,8 @@ class BusJournal(LiveJournal):
 
     async def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
         try:
-            await self._journal.append(
-                session_journal(session_id), [entry.line() for entry in entries]
-            )
+            for lines in _messages(entries):
+                await self._journal.append(session_journal(session_id), lines)
         except UnavailableError as exc:
             # Viewers see the missing numbers and attach again: the store has them.
             logger.warning("entries were not told: %s", exc.detail)
@@ -37,6 +38,20 @@ class BusJournal(LiveJournal):
             if entry.seq > after:
                 found.setdefault(entry.seq, entry)
         return _without_gap(found, after)
+
+
+def _messages(entries: Sequence[Entry]) -> Iterator[list[bytes]]:
+    """Lines that fit into a message; mostly all of them."""
+    lines: list[bytes] = []
+    size = 0
+    for entry in entries:
+        line = entry.line()
+        if lines and size + len(line) > _MESSAGE_BYTES:
+            yield lines
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line) + 1
+    yield lines
 
 
 def _without_gap(found: dict[int, Entry], after: int) -> list[Entry]:

@@ -67,6 +67,8 @@ class RedactingSession(AgentSession):
         self._redactor = redactor
         self._text = RedactedStream(redactor)
         self._reasoning = RedactedStream(redactor)
+        # A value that was cut in two by a lost connection goes on in what comes next.
+        self._standing = replace(session.standing, text=self._text.feed(session.standing.text))
 
     @property
     def name(self) -> str:
@@ -78,8 +80,7 @@ class RedactingSession(AgentSession):
 
     @property
     def standing(self) -> Standing:
-        standing = self._session.standing
-        return replace(standing, text=self._redactor.text(standing.text))
+        return self._standing
 
     async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
         await self._session.submit(text, images=images)

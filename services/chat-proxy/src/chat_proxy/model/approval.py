@@ -27,6 +27,9 @@ TRANSITIONS: Mapping[ApprovalState, frozenset[ApprovalState]] = {
 SCOPES = frozenset({ApprovalChoice.SESSION, ApprovalChoice.ALWAYS})
 """Choices that also answer later requests; the agent itself is only ever told once or deny."""
 
+COMMAND_CHARS = 20_000
+"""What a person can be shown; a longer command is refused."""
+
 _ANY_SCRIPT = frozenset({"execute_code"})
 
 

@@ -17,7 +17,16 @@ FOLDED = frozenset({"text", "reasoning"})
 
 ENDED = "turn.ended"
 
+ENTRY_CHARS = 32_000
+"""Of text in one entry: as JSON it always fits into a message of the bus (1 MiB)."""
+
+MOST_CHARS = 2_000_000
+MOST_BYTES = 12 * 1024 * 1024
+"""Of a turn, folded: it is one document, and MongoDB takes 16 MiB."""
+
 _SEGMENT_CHARS = 16_000
+_SEGMENT_BYTES = 160
+_CUT_BYTES = 3
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -120,6 +129,16 @@ def segment_of(entry: Entry) -> Segment:
     return segment
 
 
+def _bytes_of(segment: Segment) -> int:
+    fields = _text_bytes(_encode(segment.fields)) if segment.fields else 0
+    return _SEGMENT_BYTES + len(segment.cuts) + _text_bytes(segment.text) + fields
+
+
+def _text_bytes(text: str) -> int:
+    """No less than its UTF-8, without making it."""
+    return len(text) if text.isascii() else 4 * len(text)
+
+
 def put_length(cuts: bytearray, length: int) -> None:
     """Append `length`, seven bits a byte, the lowest first."""
     while length > 0x7F:
@@ -140,13 +159,17 @@ def lengths(cuts: bytes | bytearray) -> Iterator[int]:
 
 
 class Answer:
-    """A turn's entries, folded. `changed` is the first segment that was not stored yet."""
+    """A turn's entries, folded. `changed` is the first segment that was not stored yet, `bytes` at
+    least what it takes in the store.
+    """
 
     def __init__(self, turn_id: str, segments: list[Segment] | None = None) -> None:
         self.turn_id = turn_id
         self.segments = segments or []
+        self.most_chars = MOST_CHARS
         self.changed = len(self.segments)
         self.chars = sum(len(segment.text) for segment in self.segments)
+        self.bytes = sum(map(_bytes_of, self.segments))
 
     @property
     def seq(self) -> int:
@@ -157,6 +180,11 @@ class Answer:
         return bool(self.segments) and self.segments[-1].type == ENDED
 
     @property
+    def is_full(self) -> bool:
+        """More than a turn may hold; what ends it is added all the same."""
+        return self.chars > self.most_chars or self.bytes > MOST_BYTES
+
+    @property
     def is_stored(self) -> bool:
         return self.changed >= len(self.segments)
 
@@ -164,9 +192,11 @@ class Answer:
         if self.segments and self.segments[-1].takes(entry):
             self.segments[-1].add(entry)
             self.changed = min(self.changed, len(self.segments) - 1)
+            self.bytes += _text_bytes(entry.fields["text"]) + _CUT_BYTES
         else:
             self.changed = min(self.changed, len(self.segments))
             self.segments.append(segment_of(entry))
+            self.bytes += _bytes_of(self.segments[-1])
         self.chars += len(entry.fields.get("text", ""))
 
     def stored(self) -> None:

@@ -29,6 +29,9 @@ from chat_proxy.service.writer import JournalWriter
 logger = logging.getLogger(__name__)
 
 _LOST = "The agent ended before its answer was complete; what it had said is kept."
+_TOO_LONG = failed(
+    ErrorCode.AGENT_ERROR, "The answer grew beyond what one turn may hold; what fits is kept."
+)
 _REATTACHED = (
     "The connection to the agent was lost for a moment. Its text and tools were put back; "
     "reasoning from in between may be missing."
@@ -113,6 +116,8 @@ class Conversation:
         while self.scribe.finished is None:
             if isinstance(agent, Outcome):
                 return agent
+            if self.writer.answer.is_full:
+                return await self._cut()
             try:
                 events = await agent.read()
             except AgentLostError as exc:
@@ -123,12 +128,19 @@ class Conversation:
             began, answered = time.perf_counter(), self.scribe.answered
             for event in events:
                 await self._write(event)
+                if self.writer.answer.is_full:
+                    break
             await self.writer.publish()
             CHUNK_DELAY.record(time.perf_counter() - began)
             if self.scribe.answered and not answered:
                 waited = self._outside.clock() - self._running.turn.created_at
                 FIRST_TEXT.record(waited.total_seconds())
         return self.scribe.outcome(self.scribe.finished)
+
+    async def _cut(self) -> Outcome:
+        """What an agent says without end is read no further."""
+        await self.interrupt()
+        return _TOO_LONG
 
     async def _write(self, event: AgentEvent) -> None:
         if isinstance(event, ApprovalAsk):
@@ -190,6 +202,8 @@ class Conversation:
 
     def _restate(self, caught: Caught) -> None:
         for event in caught.events:
+            if self.writer.answer.is_full:
+                return
             if isinstance(event, ToolEnd):
                 self.scribe.tool_end(event, recovered=True)
             else:

@@ -22,7 +22,7 @@ from common.ids import new_id
 
 from chat_proxy.errors import AgentLostError, AgentRefusedError
 from chat_proxy.model.agent import ApprovalAsk
-from chat_proxy.model.approval import Approval, granted, rules_of
+from chat_proxy.model.approval import COMMAND_CHARS, Approval, granted, rules_of
 from chat_proxy.model.journal import Answer
 from chat_proxy.ports import AgentSession
 from chat_proxy.service.outside import Outside
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _ASKED, _RESOLVED = "approval.requested", "approval.resolved"
 _EXPIRED = "Nobody answered in time, so the command was refused."
+_ALLOWED = "Allowed by an earlier answer."
+_TOO_LONG = "The command is too long to be shown, so it was refused."
 _NOT_WAITING = "The agent no longer waited for this answer."
 _UNSEEN = (
     "While the connection was lost the agent asked whether it may run a command. Nobody saw the "
@@ -97,23 +99,32 @@ class ApprovalDesk:
         await self.deliver()
 
     async def ask(self, asked: ApprovalAsk, call_id: str | None) -> None:
-        """Store and show the request; answer it at once where an earlier scope covers it."""
-        approval = self._approval_of(asked, call_id)
+        """Store and show the request; answer it at once where nobody has to be asked."""
+        approval = await self._without_asking(self._approval_of(asked, call_id))
+        event = self._event(events.APPROVAL_REQUESTED, approval)
+        await persist(lambda: self._outside.approvals.ask(approval, emit=event))
+        self._queue.append(approval)
+        self._tell_asked(approval)
+        if approval.is_decided:
+            await self.deliver()
+
+    async def _without_asking(self, approval: Approval) -> Approval:
+        """Decided by an earlier answer that covers it, or by its size: nobody allows what cannot
+        be shown.
+        """
+        now = self._outside.clock()
+        if len(approval.command) > COMMAND_CHARS:
+            shown = replace(approval, command=approval.command[:COMMAND_CHARS], detail=_TOO_LONG)
+            return shown.decided(ApprovalChoice.DENY, at=now)
         earlier = await persist(
             lambda: self._outside.approvals.with_scope(
                 approval.owner_id, approval.session_id, approval.skill_digest
             )
         )
         scope = granted(approval, earlier)
-        if scope is not None:
-            approval = approval.decided(scope, at=self._outside.clock())
-            approval = replace(approval, detail="Allowed by an earlier answer.")
-        event = self._event(events.APPROVAL_REQUESTED, approval)
-        await persist(lambda: self._outside.approvals.ask(approval, emit=event))
-        self._queue.append(approval)
-        self._tell_asked(approval)
-        if scope is not None:
-            await self.deliver()
+        if scope is None:
+            return approval
+        return replace(approval.decided(scope, at=now), detail=_ALLOWED)
 
     async def decided(self, approval: Approval) -> Approval:
         """A person decided: deliver if it is this one's turn; the approval as it stands then."""

@@ -36,7 +36,6 @@ from chat_proxy.service.running import RunningTurn
 logger = logging.getLogger(__name__)
 
 _SILENT = "The agent said nothing for too long."
-_TOO_LONG = "The answer grew beyond what one turn may hold."
 _DELETED = "The session was deleted."
 
 
@@ -202,8 +201,6 @@ class TurnRunner:
         silent_for = self._outside.clock() - self._running.heard_at
         if silent_for > limits.silence and not conversation.desk.is_waiting:
             return failed(ErrorCode.AGENT_LOST, _SILENT)
-        if conversation.writer.answer.chars > limits.answer_chars:
-            return failed(ErrorCode.AGENT_ERROR, _TOO_LONG)
         return None
 
     async def _leave(self) -> None:

@@ -1,7 +1,8 @@
 """The one writer of a session's journal: numbers entries, tells viewers, folds for the store.
 
 What arrives together is written together: neighbouring pieces of text become one entry before they
-get a number, and everything between two `publish()` is one message.
+get a number, and everything between two `publish()` is told at once. Text beyond what a turn may
+hold is dropped.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Any
 
 from common.clock import Clock
 
-from chat_proxy.model.journal import FOLDED, Answer, Entry
+from chat_proxy.model.journal import ENTRY_CHARS, FOLDED, Answer, Entry
 from chat_proxy.model.turn import Turn
 from chat_proxy.ports import Answers, LiveJournal
 
@@ -39,8 +40,10 @@ class JournalWriter:
         self._clock = clock
         self._open_type = ""
         self._open_text: list[str] = []
+        self._open_chars = 0
         self._waiting: list[Entry] = []
         self._storing = asyncio.Lock()
+        self._savings: set[asyncio.Future[None]] = set()
         self._unstored_since: datetime | None = None
 
     @property
@@ -59,6 +62,9 @@ class JournalWriter:
             self._close_text()
             self._open_type = type_
         self._open_text.append(text)
+        self._open_chars += len(text)
+        if self._open_chars >= ENTRY_CHARS:
+            self._close_text()
 
     def add(self, type_: str, **fields: Any) -> None:
         self._close_text()
@@ -70,15 +76,25 @@ class JournalWriter:
         Once the claim has run out another process may be writing, so everything waits until the
         claim was renewed.
         """
-        self._close_text()
         turn = self._turn_now()
-        if not self._waiting or not turn.claim.covers(self._clock()):
+        if not turn.claim.covers(self._clock()):
+            return
+        self._close_text()
+        if not self._waiting:
             return
         entries, self._waiting = self._waiting, []
         await self._live.publish(turn.session_id, entries)
 
     async def store(self) -> None:
-        """Fold what is new into the store; one at a time, in order."""
+        """Fold what is new into the store; one at a time, in order, also when the caller has gone:
+        a write that was given up may still arrive, after the next one.
+        """
+        saving = asyncio.ensure_future(self._save())
+        self._savings.add(saving)
+        saving.add_done_callback(self._saved)
+        await asyncio.shield(saving)
+
+    async def _save(self) -> None:
         async with self._storing:
             if not self.answer.is_stored:
                 since, self._unstored_since = self._unstored_since, None
@@ -88,11 +104,19 @@ class JournalWriter:
                     self._unstored_since = since
                     raise
 
+    def _saved(self, saving: "asyncio.Future[None]") -> None:
+        self._savings.discard(saving)
+        if not saving.cancelled():
+            # Whoever waits gets it, and nobody has to.
+            saving.exception()
+
     def _close_text(self) -> None:
         if self._open_text:
-            fields = {"text": "".join(self._open_text)}
-            self._open_text = []
-            self._number(self._open_type, fields)
+            text, type_ = "".join(self._open_text), self._open_type
+            self._open_text, self._open_chars = [], 0
+            for start in range(0, len(text), ENTRY_CHARS):
+                if not self.answer.is_full:
+                    self._number(type_, {"text": text[start : start + ENTRY_CHARS]})
         self._open_type = ""
 
     def _number(self, type_: str, fields: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from chat_proxy.adapters.hermes.socket import HermesSocket, Message
+from chat_proxy.adapters.hermes.tools import clipped
 from chat_proxy.adapters.hermes.translate import Translator
 from chat_proxy.errors import AgentLostError, AgentRefusedError
 from chat_proxy.model.agent import AgentEvent, Note, Standing, TranscriptMessage
@@ -13,7 +14,8 @@ from chat_proxy.ports import AgentSession
 
 logger = logging.getLogger(__name__)
 
-_MOST_WAITING = 64 * 1024 * 1024
+_MOST_WAITING = 8 * 1024 * 1024
+_QUESTION_CHARS = 2000
 _NOBODY = (
     "Nobody can answer questions here while you work. Go on with your best judgement, and ask in "
     "your answer if you have to."
@@ -168,13 +170,13 @@ class HermesConversation(AgentSession):
     async def _translated(self, messages: list[Message]) -> list[AgentEvent]:
         events: list[AgentEvent] = []
         for message in messages:
-            type_ = message.get("type", "")
+            type_ = str(message.get("type", ""))
             if message.get("session_id") not in (self._live_id, None, "") or not self._counts(
                 type_
             ):
                 continue
-            payload = message.get("payload") or {}
-            if type_ in _PROMPTS:
+            payload = message.get("payload", {})
+            if type_ in _PROMPTS and isinstance(payload, dict):
                 events.append(await self._decline(type_, payload))
                 continue
             event = self._translator.translate(type_, payload)
@@ -192,7 +194,8 @@ class HermesConversation(AgentSession):
         method, answer, told = _PROMPTS[type_]
         if self._socket is not None:
             await self._socket.tell(method, request_id=payload.get("request_id"), **answer)
-        return Note(told.format(question=payload.get("question", "")), "agent_question")
+        question = clipped(str(payload.get("question", "")), _QUESTION_CHARS)
+        return Note(told.format(question=question), "agent_question")
 
     def _overhear(self, batch: list[Message]) -> None:
         """What Hermes does by itself between turns is not told, but its tokens are not the next

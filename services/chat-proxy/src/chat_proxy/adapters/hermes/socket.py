@@ -93,8 +93,9 @@ class HermesSocket:
             self._on_batch(None, 0)
 
     def _take(self, data: str) -> None:
-        message = json.loads(data)
-        answer = self._waiting.get(message["id"]) if "id" in message else None
+        message = _parsed(data)
+        number = message.get("id")
+        answer = self._waiting.get(number) if isinstance(number, int) else None
         if answer is not None and not answer.done():
             # What came before the answer must be seen before it.
             self._hand_over()
@@ -103,7 +104,8 @@ class HermesSocket:
             if not self._batch:
                 # Runs when the reader next has to wait: all of one read comes as one batch.
                 self._loop.call_soon(self._hand_over)
-            self._batch.append(message.get("params") or {})
+            params = message.get("params")
+            self._batch.append(params if isinstance(params, dict) else {})
             self._batch_size += len(data)
 
     def _hand_over(self) -> None:
@@ -132,6 +134,15 @@ async def connect(
         message = f"the agent cannot be reached ({type(exc).__name__})"
         raise AgentLostError(message) from None
     return HermesSocket(socket, on_batch)
+
+
+def _parsed(data: str) -> Message:
+    """The message; what is none is passed over."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
 
 
 def _lost() -> AgentLostError:

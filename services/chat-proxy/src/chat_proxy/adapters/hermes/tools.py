@@ -24,7 +24,8 @@ def clipped_arguments(arguments: Any) -> dict[str, Any] | None:
     text = json.dumps(kept, default=str)
     if len(text) > _ARGUMENTS_CHARS:
         return {"excerpt": text[:_ARGUMENTS_CHARS]}
-    cleaned: dict[str, Any] = json.loads(_encodable(text))
+    # Python's JSON has numbers that JSON has not.
+    cleaned: dict[str, Any] = json.loads(_encodable(text), parse_constant=str)
     return cleaned
 
 

@@ -18,6 +18,7 @@ from chat_proxy.errors import AgentLostError
 from chat_proxy.model.agent import AgentAddress, ToolCall, TranscriptMessage
 
 _READ_S = 20.0
+_MOST_BYTES = 64 * 1024 * 1024
 _TOKEN_HEADER = "X-Hermes-Session-Token"
 
 
@@ -40,11 +41,23 @@ async def read_transcript(
             if response.status != 200:
                 message = f"the agent answered with status {response.status}"
                 raise AgentLostError(message)
-            body = await response.json()
+            body = await _body(response)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:
         message = f"the agent's record cannot be read ({type(exc).__name__})"
         raise AgentLostError(message) from None
     return [to_message(message) for message in body.get("messages") or ()]
+
+
+async def _body(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The JSON object; none for another form. Raises AgentLostError for one without end."""
+    data = bytearray()
+    async for piece in response.content.iter_any():
+        data += piece
+        if len(data) > _MOST_BYTES:
+            message = "the agent's record is too large"
+            raise AgentLostError(message)
+    body = json.loads(data)
+    return body if isinstance(body, dict) else {}
 
 
 def to_message(message: Mapping[str, Any]) -> TranscriptMessage:

@@ -1,7 +1,8 @@
 """From Hermes' events to ours: a table by type.
 
 What is only decoration is dropped (`thinking.delta` is a spinner, `reasoning.available` repeats
-the answer), a type that this version does not know is said once, as a note.
+the answer), a type or a form that this version does not know is said once, as a note. Whatever has
+no use at its full length is cut: the agent is in a sandbox, and may send anything.
 """
 
 import json
@@ -27,8 +28,11 @@ from chat_proxy.model.agent import (
 
 Payload = dict[str, Any]
 
+_NAME_CHARS = 500
+_MOST_RULES = 50
 _ALL_CHOICES = ("once", "session", "always", "deny")
 _NOTE_CHARS = 2000
+_MOST = 1e12
 
 _SILENT = frozenset(
     {
@@ -59,8 +63,8 @@ _NOTES = {
 class Translator:
     """Translates one conversation; remembers what tells one turn from the one before."""
 
-    def __init__(self, used: Payload | None = None) -> None:
-        self._used = _tokens(used or {})
+    def __init__(self, used: object = None) -> None:
+        self._used = _tokens(used)
         self._last_status = ""
         self._said: set[str] = set()
         self._open_tool = ""
@@ -69,7 +73,16 @@ class Translator:
         self._last_status = ""
         self._said.clear()
 
-    def translate(self, type_: str, payload: Payload) -> AgentEvent | None:
+    def translate(self, type_: object, payload: object) -> AgentEvent | None:
+        name = clipped(_clean(type_), _NAME_CHARS)
+        if not isinstance(payload, dict):
+            return self._unknown(name)
+        try:
+            return self._translated(name, payload)
+        except (TypeError, ValueError, AttributeError, KeyError):
+            return self._unknown(name)
+
+    def _translated(self, type_: str, payload: Payload) -> AgentEvent | None:
         translate = _TABLE.get(type_)
         if translate is not None:
             return translate(self, payload)
@@ -99,10 +112,10 @@ class Translator:
         )
 
     def _tool_start(self, payload: Payload) -> AgentEvent | None:
-        self._open_tool = str(payload.get("tool_id", ""))
+        self._open_tool = _name(payload.get("tool_id"))
         return ToolStart(
             call_id=self._open_tool,
-            name=str(payload.get("name", "")),
+            name=_name(payload.get("name")),
             preview=clipped(_clean(payload.get("context"))),
             arguments=clipped_arguments(_parsed(payload.get("args_text"))),
         )
@@ -111,31 +124,30 @@ class Translator:
         self._open_tool = ""
         result = payload.get("result")
         return ToolEnd(
-            call_id=str(payload.get("tool_id", "")),
-            name=str(payload.get("name", "")),
+            call_id=_name(payload.get("tool_id")),
+            name=_name(payload.get("name")),
             arguments=clipped_arguments(payload.get("args")),
-            duration_s=payload.get("duration_s"),
+            duration_s=_number(payload.get("duration_s")),
             error=tool_failed(result),
             result=_clean(tool_result(result)),
         )
 
     def _approval(self, payload: Payload) -> AgentEvent | None:
-        rules = payload.get("pattern_keys") or [payload.get("pattern_key")]
         return ApprovalAsk(
             command=_clean(payload.get("command")),
-            description=_clean(payload.get("description")),
-            rules=tuple(str(rule) for rule in rules if rule),
-            choices=tuple(payload.get("choices") or _ALL_CHOICES),
+            description=clipped(_clean(payload.get("description")), _NOTE_CHARS),
+            rules=_rules(payload.get("pattern_keys") or [payload.get("pattern_key")]),
+            choices=tuple(map(str, payload.get("choices") or _ALL_CHOICES)),
         )
 
     def _complete(self, payload: Payload) -> AgentEvent | None:
-        now, before = _tokens(payload.get("usage") or {}), self._used
+        now, before = _tokens(payload.get("usage")), self._used
         self._used = now
         return Finished(
             status=_STATUS.get(str(payload.get("status")), AgentStatus.COMPLETE),
             text=_clean(payload.get("text")),
             tokens=_since(now, before),
-            warning=_clean(payload.get("warning")),
+            warning=clipped(_clean(payload.get("warning")), _NOTE_CHARS),
             last_status=self._last_status,
         )
 
@@ -145,7 +157,7 @@ class Translator:
     def _status(self, payload: Payload) -> AgentEvent | None:
         text = _clean(payload.get("text"))
         self._last_status = text
-        return _note(text, f"agent_{payload.get('kind') or 'status'}")
+        return _note(text, _name(f"agent_{payload.get('kind') or 'status'}"))
 
     def _risk(self, payload: Payload) -> AgentEvent | None:
         findings = ", ".join(str(one) for one in payload.get("findings") or ())
@@ -192,6 +204,25 @@ def _clean(text: object) -> str:
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
+def _name(value: object) -> str:
+    return clipped(_clean(value), _NAME_CHARS)
+
+
+def _number(value: object) -> float | None:
+    """A number of sensible size, where it is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value < _MOST else None
+
+
+def _rules(rules: object) -> tuple[str, ...]:
+    """The agent's names of the danger; none where they could be told apart no more when cut."""
+    if not isinstance(rules, list) or len(rules) > _MOST_RULES:
+        return ()
+    names = tuple(_clean(rule) for rule in rules if rule)
+    return () if any(len(name) > _NAME_CHARS for name in names) else names
+
+
 def _note(text: object, code: str) -> Note | None:
     cleaned = _clean(text).strip()
     return Note(cleaned[:_NOTE_CHARS], code) if cleaned else None
@@ -208,13 +239,15 @@ def _parsed(text: object) -> Payload | None:
     return value if isinstance(value, dict) else None
 
 
-def _tokens(usage: Payload) -> Tokens:
-    return Tokens(
-        input=int(usage.get("input") or 0),
-        output=int(usage.get("output") or 0),
-        total=int(usage.get("total") or 0),
-        calls=int(usage.get("calls") or 0),
-    )
+def _tokens(usage: object) -> Tokens:
+    counts = usage if isinstance(usage, dict) else {}
+    names = ("input", "output", "total", "calls")
+    return Tokens(**{name: _count(counts.get(name)) for name in names})
+
+
+def _count(value: object) -> int:
+    number = _number(value)
+    return 0 if number is None else int(number)
 
 
 def _since(now: Tokens, before: Tokens) -> Tokens:

@@ -7,7 +7,7 @@ does not.
 import json
 from collections.abc import AsyncIterator
 
-from common.errors import StaleFenceError, UnavailableError
+from common.errors import StaleFenceError
 from common.mongo import Database, Document
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
@@ -40,15 +40,18 @@ class MongoAnswers(Answers):
         segments = [_segment(segment) for segment in answer.segments[first:]]
         state = {"seq": answer.seq, "ended": answer.is_ended}
         answer.stored()
+        is_saved = False
         try:
             if first == 0:
                 await self._create(turn, segments, state)
             else:
                 changed = {f"segments.{first + at}": one for at, one in enumerate(segments)}
                 await self._update(turn, changed | state)
-        except UnavailableError:
-            answer.changed = min(answer.changed, first)
-            raise
+            is_saved = True
+        finally:
+            # Also when cancelled: a segment that is missing would be a hole for ever.
+            if not is_saved:
+                answer.changed = min(answer.changed, first)
 
     async def is_ended(self, turn_id: str) -> bool:
         with answering():
@@ -82,10 +85,11 @@ class MongoAnswers(Answers):
 
     async def _update(self, turn: Turn, changed: Document) -> None:
         fence = turn.claim.fence
+        # An older write of our own that arrives late changes nothing.
+        ours = {"fence": fence, "seq": {"$lte": changed["seq"]}}
+        query = {"_id": turn.id, "$or": [{"fence": {"$lt": fence}}, ours]}
         with answering():
-            result = await self._answers.update_one(
-                {"_id": turn.id, "fence": {"$lte": fence}}, {"$set": changed | {"fence": fence}}
-            )
+            result = await self._answers.update_one(query, {"$set": changed | {"fence": fence}})
         if result.matched_count == 0:
             raise _stale(turn)
 
