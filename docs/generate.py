@@ -6,26 +6,58 @@ table of promises.
 published schema is never overwritten by one that would break its readers.
 """
 
+import ast
 import importlib.util
+import inspect
 import json
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import yaml
+from chat_proxy.relay.settings import Settings as RelaySettings
+from chat_proxy.settings import Settings as ChatSettings
 from common.contracts import __main__ as contract_kit
 from common.contracts.asyncapi import asyncapi_document
 from common.contracts.events import EVENTS
 from common.contracts.skills import Severity
 from common.messaging.permissions import users_config
 from common.metrics.table import TABLE
+from common.settings import BusSettings, SharedSettings
 from gateway.main import openapi_document
+from gateway.settings import Settings as GatewaySettings
+from keys.settings import Settings as KeysSettings
+from operate.settings import Settings as OperateSettings
+from pydantic import SecretStr, TypeAdapter
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 from sandbox_manager.model.pool import TRANSITIONS
+from sandbox_manager.settings import Settings as ManagerSettings
 from skill_resolver.model.report.meanings import MEANINGS
 from skill_resolver.model.report.rules import RULES
+from skill_resolver.settings import Settings as ResolverSettings
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "docs/schemas"
+SETTINGS: dict[str, tuple[type[BaseSettings], str]] = {
+    "All services": (
+        SharedSettings,
+        "The gateway has no store, so it reads those of the bus only.",
+    ),
+    "gateway": (GatewaySettings, "The HTTP edge and the pages."),
+    "keys": (KeysSettings, "Owners, secrets, settings, tokens."),
+    "skill-resolver": (ResolverSettings, "From what a user pasted to a pinned skill."),
+    "sandbox-manager": (ManagerSettings, "Sandboxes and launches."),
+    "chat-proxy": (ChatSettings, "Sessions and turns."),
+    "relay": (RelaySettings, "The way from an agent to its model."),
+    "operate": (OperateSettings, "What operators run by hand."),
+}
+SETTINGS_TABLES = (
+    "<!-- settings: written by `make docs` from the settings classes -->",
+    "<!-- /settings -->",
+)
 CATALOGUE = (
     "<!-- events: written by `make docs` from common/contracts/events.py -->",
     "<!-- /events -->",
@@ -72,6 +104,62 @@ def catalogue() -> str:
         schema = f"[`{event.type}`](schemas/{event.type}.json)"
         rows.append(f"| {schema} | {event.told} | {event.entity} | {event.service} | {fields} |")
     return between((ROOT / "docs/events.md").read_text(), CATALOGUE, rows)
+
+
+def settings() -> str:
+    """docs/settings.md: what the environment decides, from the settings classes and the docstrings
+    of their fields.
+    """
+    lines = []
+    shared = (SharedSettings, BusSettings)
+    for title, (settings_class, about) in SETTINGS.items():
+        lines += [f"## {title}", "", about, "", "| variable | default | |", "| --- | --- | --- |"]
+        told = documented(settings_class)
+        for name, field in settings_class.model_fields.items():
+            is_shared = any(name in one.model_fields for one in shared)
+            if is_shared and settings_class not in shared:
+                continue
+            variable = str(field.validation_alias or "") or (
+                f"{settings_class.model_config['env_prefix']}{name}".upper()
+            )
+            lines.append(f"| `{variable}` | {default_of(field)} | {told.get(name, '')} |")
+        lines.append("")
+    return between((ROOT / "docs/settings.md").read_text(), SETTINGS_TABLES, lines[:-1])
+
+
+def documented(settings_class: type[BaseSettings]) -> dict[str, str]:
+    """What stands below each field, in the class and those that it is made of."""
+    found: dict[str, str] = {}
+    for one in reversed(settings_class.__mro__):
+        if issubclass(one, BaseSettings) and one is not BaseSettings:
+            body = ast.parse(inspect.getsource(one)).body[0]
+            assert isinstance(body, ast.ClassDef)
+            for field, below in pairwise(body.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    found[field.target.id] = _docstring(below)
+    return {name: text for name, text in found.items() if text}
+
+
+def _docstring(statement: ast.stmt) -> str:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str() as text)):
+            return " ".join(text.split())
+        case _:
+            return ""
+
+
+def default_of(field: FieldInfo) -> str:
+    """As the variable would be written."""
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if field.is_required():
+        return "**required**"
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, timedelta):
+        return f"`{TypeAdapter(timedelta).dump_python(value, mode='json')}`"
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return "" if value in (None, "") else f"`{value}`"
 
 
 def unpublished() -> int:
@@ -165,6 +253,7 @@ def generated() -> dict[Path, str]:
     """Every derived file with the text it should have."""
     return {
         **event_schemas(),
+        ROOT / "docs/settings.md": settings(),
         ROOT / "docs/asyncapi.yaml": asyncapi(),
         ROOT / "docs/events.md": catalogue(),
         ROOT / "docs/openapi.json": as_json(openapi_document()),

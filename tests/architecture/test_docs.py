@@ -29,6 +29,26 @@ class TestGenerated:
         assert path.read_text() == GENERATED[path], "run `make docs`"
 
 
+class TestSettings:
+    def test_every_setting_says_what_it_is(self) -> None:
+        """An attribute's docstring; `make docs` puts it into docs/settings.md."""
+        made = generator()
+
+        silent = [
+            f"{title}: {name}"
+            for title, (settings_class, _) in made.SETTINGS.items()
+            for name in settings_class.model_fields
+            if name not in made.documented(settings_class)
+        ]
+
+        assert silent == []
+
+    def test_every_service_is_there(self) -> None:
+        services = {path.parent.name for path in ROOT.glob("services/*/pyproject.toml")}
+
+        assert services <= set(generator().SETTINGS)
+
+
 class TestPromises:
     def test_every_check_of_a_promise_is_there(self) -> None:
         """Tests that moved would leave a promise without its proof."""

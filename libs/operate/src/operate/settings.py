@@ -8,4 +8,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
     nats_url: SecretStr = Field(validation_alias="NATS_URL")
+    """The bus, under the user `operator`."""
     mongodb_uri: SecretStr = Field(validation_alias="MONGODB_URI")
+    """The store."""

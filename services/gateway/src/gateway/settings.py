@@ -31,44 +31,83 @@ class Settings(BusSettings):
     model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True)
 
     host: str = "127.0.0.1"
+    """Where it listens; with `GATEWAY_AUTH=local` a loopback address."""
     port: int = Field(default=8000, ge=0, le=65535)
+    """Of the API and the pages, `/healthz`, `/readyz` and `/metrics`."""
     auth: Literal["local", "oidc"] = "local"
+    """`local`: without a token everybody is the one local user. `oidc`: a bearer token of the
+    issuer, an API token, or a login.
+    """
     allowed_hosts: Words = ()
+    """Further `Host` names to answer, separated by commas; in local mode its own are always
+    answered, in oidc mode none given means all.
+    """
     cors_origins: Words = ()
+    """Other front ends, separated by commas; they need a token."""
     preview_domains: Words = ()
+    """Preview proxies besides Daytona's own, `host[:port]` separated by commas: where an agent
+    may be. `=address` behind one says on which machine.
+    """
 
     local_issuer: str = "http://127.0.0.1:8000/local-issuer"
+    """What the tokens of the local issuer say as `iss`."""
     local_audience: str = "tryskills"
+    """What the tokens of the local issuer say as `aud`."""
     local_issuer_key_file: Path | None = None
+    """Ed25519 private key (PEM) of the local issuer, for users besides the one; its public half
+    is served at `/local-issuer/.well-known/jwks.json`.
+    """
 
     oidc_issuer: str = ""
+    """Whose tokens are good; the keys come from its discovery document."""
     oidc_audience: str = ""
+    """For whom a token must be meant."""
     oidc_client_id: str = ""
+    """As what browsers log in; without it they do not."""
     oidc_client_secret: SecretStr | None = None
+    """Of that client, where the issuer wants one."""
     public_url: str = ""
+    """The address that browsers use; the issuer sends them back to `/auth/callback` there."""
     cookie_key: SecretStr | None = None
+    """Seals the cookies of logins: base64 of 32 bytes."""
     cookie_key_file: Path | None = None
+    """The same, in a file."""
     cookie_key_previous: Secrets = ()
+    """Earlier cookie keys, separated by commas: they open and never seal."""
     session_ttl: timedelta = timedelta(hours=12)
+    """How long a login lasts."""
 
     requests_per_minute: int = Field(default=1200, ge=1)
+    """Of one owner at one replica; more is 429."""
     address_requests_per_minute: int = Field(default=6000, ge=1)
+    """From one address at one replica; more is 429."""
     requests_at_once: int = Field(default=1000, ge=1)
+    """In all at one replica; more is 503."""
     owner_requests_at_once: int = Field(default=64, ge=1)
+    """Of one owner at one replica; more is 429."""
     streams: int = Field(default=2000, ge=1)
+    """Event streams open at one replica; more is 503."""
     owner_streams: int = Field(default=100, ge=1)
+    """Event streams of one owner at one replica; more is 429."""
     trusted_proxies: Words = ()
+    """Whose `X-Forwarded-For` names the caller's address, separated by commas: an ingress."""
 
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    """Of a request; more is 413."""
     max_upload_bytes: int = Field(default=12 * 1024 * 1024, ge=1024)
+    """Of a request with files, and of `/v1/chat/completions` and `/api/hermes`."""
     viewer_buffer_bytes: int = Field(default=1024 * 1024, ge=1024)
+    """How far a viewer may fall behind before its stream is ended; it comes back by number."""
     keepalive: timedelta = timedelta(seconds=15)
+    """How often a silent stream says that it is there."""
     drain: timedelta = timedelta(seconds=10)
+    """How long requests under way may take once it is told to stop."""
     example_skills: Words = (
         "examples/skills/hello",
         "examples/skills/word-count",
         "examples/skills/support-reply",
     )
+    """Refs that the start page shows, separated by commas."""
 
     @field_validator(
         "allowed_hosts",

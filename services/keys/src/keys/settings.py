@@ -27,13 +27,23 @@ class Settings(SharedSettings):
     model_config = SettingsConfigDict(env_prefix="KEYS_")
 
     master_key: SecretStr | None = None
+    """Wraps the keys of all owners: base64 of 32 bytes, `openssl rand -base64 32`. This or the
+    file.
+    """
     master_key_file: Path | None = None
+    """The same, in a file."""
     master_key_previous: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = ()
+    """Master keys from before a rotation, separated by commas: they open and never wrap."""
     default_provider: str = "demo"
+    """The LLM provider of owners who chose none."""
     default_model: str = ""
+    """The model of owners who chose none; empty is the provider's own default."""
     health_host: str = "127.0.0.1"
+    """Where the side port listens."""
     health_port: int = Field(default=8101, ge=0, le=65535)
+    """`/healthz`, `/readyz`, `/metrics`."""
     audit_retention: timedelta = timedelta(days=365)
+    """How long it is kept who was given which secret."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
