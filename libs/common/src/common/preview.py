@@ -6,6 +6,7 @@ refuses even that when it is not of a known form. Sources: the provider's docume
 domains.
 """
 
+import asyncio
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -87,12 +88,34 @@ class LocalhostResolver(AbstractResolver):
         self._default = DefaultResolver()
         self._elsewhere = dict(elsewhere or {})
 
+    def is_own(self, host: str) -> bool:
+        """Whether a name is resolved here, without the system."""
+        own = host == "localhost" or host.endswith(".localhost")
+        return own or host.partition(".")[2] in self._elsewhere
+
+    async def dial(self, host: str, port: int) -> socket.socket | None:
+        """A connected socket, for those who cannot be given a resolver; None for a name that the
+        system resolves as well.
+        """
+        if not self.is_own(host):
+            return None
+        [found, *_] = await self.resolve(host, port)
+        dialled = socket.socket(found["family"])
+        dialled.setblocking(False)
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(dialled, (found["host"], found["port"]))
+        except BaseException:
+            dialled.close()
+            raise
+        return dialled
+
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         if (address := self._elsewhere.get(host.partition(".")[2])) is not None:
             return await self._default.resolve(address, port, family)
-        if host == "localhost" or host.endswith(".localhost"):
+        if self.is_own(host):
             return [
                 ResolveResult(
                     hostname=host,
@@ -109,18 +132,24 @@ class LocalhostResolver(AbstractResolver):
         await self._default.close()
 
 
+def resolver_of(extra_domains: Sequence[str] = ()) -> LocalhostResolver:
+    """Previews of a domain `host[:port]=address` are looked for at that address."""
+    parts = (domain.partition("=") for domain in extra_domains)
+    return LocalhostResolver(
+        {domain.partition(":")[0].lower(): at for domain, _, at in parts if at}
+    )
+
+
 def open_agent_http(extra_domains: Sequence[str] = ()) -> aiohttp.ClientSession:
     """An HTTP client for agents: no redirect followed, no cookies kept, no proxy of the
-    environment, no limit on connections. Previews of a domain `host[:port]=address` are looked for
-    at that address, for a local sandbox host in a container of its own.
+    environment, no limit on connections. `extra_domains` as in `resolver_of`, for a local sandbox
+    host in a container of its own.
     """
-    parts = (domain.partition("=") for domain in extra_domains)
-    elsewhere = {domain.partition(":")[0].lower(): at for domain, _, at in parts if at}
     # Whatever runs in a sandbox chooses the answer, and opening a websocket follows redirects.
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=LocalhostResolver(elsewhere), limit=0),
+        connector=aiohttp.TCPConnector(resolver=resolver_of(extra_domains), limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         trace_configs=[trace],

@@ -4,6 +4,7 @@ stop, drain.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -127,6 +128,14 @@ async def run_until_stopped(*loops: Coroutine[Any, Any, None], server: RpcServer
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done - {stopping}:
         task.result()
+
+
+def settle() -> None:
+    """Take what is there after the start out of every later garbage collection, which would stop
+    all streams for as long as it looks through all modules.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def stop_signal() -> asyncio.Event:

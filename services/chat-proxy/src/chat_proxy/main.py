@@ -15,8 +15,8 @@ from common.messaging.objects import TransferBucket
 from common.messaging.wire import open_wire
 from common.metrics.table import JOURNAL_LAG, TURNS_HELD
 from common.outbox import OutboxRelay
-from common.preview import PreviewGuard, open_agent_http
-from common.running import Backbone, backbone, run_until_stopped
+from common.preview import PreviewGuard, open_agent_http, resolver_of
+from common.running import Backbone, backbone, run_until_stopped, settle
 from common.telemetry.configuring import configure
 
 from chat_proxy.adapters.hermes.agents import HermesAgents
@@ -84,7 +84,10 @@ async def run(settings: Settings) -> None:
         await mongo.ensure_indexes(connections.database, collections.INDEXES)
         http = await stack.enter_async_context(open_agent_http(settings.preview_domains))
         agents = HermesAgents(
-            http, PreviewGuard(settings.preview_domains), rest=settings.agent_rest
+            http,
+            PreviewGuard(settings.preview_domains),
+            resolver=resolver_of(settings.preview_domains),
+            rest=settings.agent_rest,
         )
         stack.push_async_callback(agents.close)
         wire = await stack.enter_async_context(
@@ -97,6 +100,7 @@ async def run(settings: Settings) -> None:
         JOURNAL_LAG.watch(runners.lag_s)
         stack.push_async_callback(runners.hand_over)
         erasing = await serve(connections, outside, runners)
+        settle()
         await run_until_stopped(
             every(_OUTBOX_EVERY, outbox_relay(connections).run_batched),
             consume(connections.jetstream, OWNER_ERASED, owner_erased(erasing), durable=SERVICE),

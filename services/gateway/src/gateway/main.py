@@ -14,7 +14,7 @@ import uvicorn
 from common.contracts.sandbox import SandboxState
 from common.metrics.table import BACKLOG, VIEWERS
 from common.preview import PreviewGuard, open_agent_http
-from common.running import stop_signal
+from common.running import settle, stop_signal
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -69,6 +69,7 @@ async def run(settings: Settings) -> None:
                 timeout_graceful_shutdown=int(settings.drain.total_seconds()),
             )
         )
+        settle()
         serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve())
         stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         logger.info("serving", extra={"port": settings.port, "auth": settings.auth})

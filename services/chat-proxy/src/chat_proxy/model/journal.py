@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from json.encoder import encode_basestring
 from typing import Any
+
+import orjson
 
 FOLDED = frozenset({"text", "reasoning"})
 """Entries that only add text, so that neighbours fold into one."""
@@ -50,13 +51,18 @@ class Entry:
 
     def line(self) -> bytes:
         """The entry as one line of JSON."""
-        at = self.at.isoformat(timespec="milliseconds")
-        head = f'{{"seq":{self.seq},"at":"{at}","turn_id":"{self.turn_id}","type":"{self.type}"'
-        if self.type in FOLDED:
-            # Most entries by far, so without making an encoder for each.
-            return f'{head},"text":{encode_basestring(self.fields["text"])}}}'.encode()
-        fields = _encode(self.fields)
-        return f"{head},{fields[1:]}".encode() if self.fields else f"{head}}}".encode()
+        entry = {
+            "seq": self.seq,
+            "at": self.at,
+            "turn_id": self.turn_id,
+            "type": self.type,
+            **self.fields,
+        }
+        try:
+            return orjson.dumps(entry)
+        except orjson.JSONEncodeError:
+            # A tool's arguments hold numbers of any length.
+            return _encode({**entry, "at": self.at.isoformat()}).encode()
 
 
 def entry_from_line(line: bytes) -> Entry:

@@ -24,12 +24,13 @@ from chat_proxy.ports import (
 @dataclass(frozen=True)
 class Limits:
     """What a turn may take. An approval expires here before it does in the agent, which waits
-    `agent_approval`.
+    `agent_approval`; what is told waits `fold` for the store, and meanwhile in the stream.
     """
 
     approval: timedelta = timedelta(seconds=270)
     agent_approval: timedelta = timedelta(seconds=310)
     upkeep: timedelta = timedelta(seconds=1)
+    fold: timedelta = timedelta(seconds=4)
     reattach: timedelta = timedelta(seconds=45)
     reattach_wait: timedelta = timedelta(milliseconds=500)
     stop_grace: timedelta = timedelta(seconds=10)

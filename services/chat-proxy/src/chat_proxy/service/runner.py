@@ -175,7 +175,8 @@ class TurnRunner:
         if conversation is None or self.done.is_set():
             return
         await conversation.writer.publish()
-        await conversation.writer.store()
+        if conversation.writer.lag >= self._outside.limits.fold:
+            await conversation.writer.store()
         if self._talking is not None and not self._talking.done():
             await conversation.desk.tick()
             reason = STOPPED if self.turn.stop_requested else self._beyond_limits(conversation)

@@ -76,10 +76,10 @@ class JournalWriter:
         Once the claim has run out another process may be writing, so everything waits until the
         claim was renewed.
         """
-        turn = self._turn_now()
-        if not turn.claim.covers(self._clock()):
+        now, turn = self._clock(), self._turn_now()
+        if not turn.claim.covers(now):
             return
-        self._close_text()
+        self._close_text(now)
         if not self._waiting:
             return
         entries, self._waiting = self._waiting, []
@@ -110,20 +110,20 @@ class JournalWriter:
             # Whoever waits gets it, and nobody has to.
             saving.exception()
 
-    def _close_text(self) -> None:
+    def _close_text(self, now: datetime | None = None) -> None:
         if self._open_text:
             text, type_ = "".join(self._open_text), self._open_type
             self._open_text, self._open_chars = [], 0
             for start in range(0, len(text), ENTRY_CHARS):
                 if not self.answer.is_full:
-                    self._number(type_, {"text": text[start : start + ENTRY_CHARS]})
+                    self._number(type_, {"text": text[start : start + ENTRY_CHARS]}, now)
         self._open_type = ""
 
-    def _number(self, type_: str, fields: dict[str, Any]) -> None:
+    def _number(self, type_: str, fields: dict[str, Any], now: datetime | None = None) -> None:
         if type_ in FOLDED and not fields["text"]:
             return
         self._last_seq += 1
-        entry = Entry(self._last_seq, self._clock(), self.answer.turn_id, type_, fields)
+        entry = Entry(self._last_seq, now or self._clock(), self.answer.turn_id, type_, fields)
         self.answer.add(entry)
         self._unstored_since = self._unstored_since or entry.at
         self._waiting.append(entry)

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 from common.errors import ErrorCode, UnavailableError
-from common.preview import SKIP_WARNING, PreviewGuard
+from common.preview import SKIP_WARNING, LocalhostResolver, PreviewGuard
 from common.telemetry.tracing import span
 from opentelemetry.trace import SpanKind
 
@@ -31,10 +31,12 @@ class HermesAgents(Agents):
         http: aiohttp.ClientSession,
         guard: PreviewGuard,
         *,
+        resolver: LocalhostResolver | None = None,
         rest: timedelta = timedelta(seconds=60),
     ) -> None:
         self._http = http
         self._guard = guard
+        self._dial = (resolver or LocalhostResolver()).dial
         self._rest_s = rest.total_seconds()
         self._resting: dict[tuple[str, str], tuple[HermesConversation, asyncio.TimerHandle]] = {}
         self._closing: set[asyncio.Future[None]] = set()
@@ -61,7 +63,9 @@ class HermesAgents(Agents):
             transcript=lambda name: read_transcript(self._http, address, headers, name),
             on_rest=lambda one: self._keep(address.sandbox_id, one),
         )
-        socket = await connect(self._http, _socket_url(address), headers, conversation.on_batch)
+        socket = await connect(
+            _socket_url(address), headers, conversation.on_batch, dial=self._dial
+        )
         try:
             await self._bind(conversation, socket, address, session, history)
         except BaseException:

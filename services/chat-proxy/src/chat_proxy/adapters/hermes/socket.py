@@ -1,44 +1,58 @@
-"""One WebSocket to `hermes serve`: calls with answers, and events in the batches they came in."""
+"""One WebSocket to `hermes serve`: calls with answers, and events in the batches they came in.
+
+picows calls back for each frame while what one read brought is parsed: no task reads, and nothing
+is switched to before a whole batch is there.
+"""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import aiohttp
+import orjson
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
 from chat_proxy.errors import AgentLostError, AgentRefusedError, AgentUnknownError
 
 Message = dict[str, Any]
+OnBatch = Callable[[list[Message] | None, int], None]
+Dial = Callable[[str, int], Awaitable[socket.socket | None]]
+"""A connected socket to a host and port, or None for the usual way."""
 
 _CALL_S = 30.0
 _OPEN_S = 20.0
 _HEARTBEAT_S = 60.0
+_PONG_S = 30.0
 _LARGEST = 32 * 1024 * 1024
 _UNKNOWN_SESSION = frozenset({4001, 4007})
 
 
-class HermesSocket:
-    """Reads in a task of its own. `on_batch` gets the events of each read, None at the end."""
+class HermesSocket(WSListener):
+    """`on_batch` gets the events of each read, None at the end."""
 
-    def __init__(
-        self,
-        socket: aiohttp.ClientWebSocketResponse,
-        on_batch: Callable[[list[Message] | None, int], None],
-    ) -> None:
-        self._socket = socket
+    def __init__(self, on_batch: OnBatch) -> None:
         self._on_batch = on_batch
+        self._transport: WSTransport | None = None
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._last_id = 0
         self._batch: list[Message] = []
         self._batch_size = 0
+        self._fragments: list[bytes] = []
         self._loop = asyncio.get_running_loop()
-        self._reading = asyncio.ensure_future(self._read())
 
     @property
     def is_open(self) -> bool:
-        return not self._socket.closed and not self._reading.done()
+        return self._transport is not None and not self._transport.is_disconnected
 
     async def call(self, method: str, **params: Any) -> Message:
         """The result. Raises AgentUnknownError, AgentRefusedError or AgentLostError."""
@@ -46,7 +60,7 @@ class HermesSocket:
         answer: asyncio.Future[Message] = self._loop.create_future()
         self._waiting[number] = answer
         try:
-            await self._send(number, method, params)
+            self._send(number, method, params)
             async with asyncio.timeout(_CALL_S):
                 reply = await answer
         except TimeoutError as exc:
@@ -61,39 +75,57 @@ class HermesSocket:
 
     async def tell(self, method: str, **params: Any) -> None:
         """Send without waiting for the result."""
-        await self._send(self._next_id(), method, params)
+        self._send(self._next_id(), method, params)
 
     async def close(self) -> None:
-        self._reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reading
-        await self._socket.close()
+        transport = self._transport
+        if transport is not None and not transport.is_disconnected:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+            await transport.wait_disconnected()
 
-    async def _send(self, number: int, method: str, params: Message) -> None:
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif frame.msg_type in {WSMsgType.TEXT, WSMsgType.CONTINUATION}:
+            self._take_frame(frame)
+
+    def on_ws_disconnected(self, _: WSTransport) -> None:
+        self._hand_over()
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(_lost())
+        self._on_batch(None, 0)
+
+    def _send(self, number: int, method: str, params: Message) -> None:
+        if self._transport is None or self._transport.is_disconnected:
+            raise _lost()
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        try:
-            await self._socket.send_str(json.dumps(request))
-        except (aiohttp.ClientError, ConnectionError, RuntimeError) as exc:
-            raise _lost() from exc
+        self._transport.send(WSMsgType.TEXT, json.dumps(request))
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
-    async def _read(self) -> None:
-        try:
-            async for message in self._socket:
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    self._take(message.data)
-        finally:
+    def _take_frame(self, frame: WSFrame) -> None:
+        if frame.fin and not self._fragments:
+            self._take(_parsed(frame.get_payload_as_memoryview()), frame.payload_size)
+        else:
+            self._fragments.append(frame.get_payload_as_bytes())
+            size = sum(map(len, self._fragments))
+            if size > _LARGEST:
+                raise _lost()
+            if frame.fin:
+                whole, self._fragments = b"".join(self._fragments), []
+                self._take(_parsed(whole), size)
+        if frame.last_in_buffer:
             self._hand_over()
-            for answer in self._waiting.values():
-                if not answer.done():
-                    answer.set_exception(_lost())
-            self._on_batch(None, 0)
 
-    def _take(self, data: str) -> None:
-        message = _parsed(data)
+    def _take(self, message: Message, size: int) -> None:
         number = message.get("id")
         answer = self._waiting.get(number) if isinstance(number, int) else None
         if answer is not None and not answer.done():
@@ -102,11 +134,11 @@ class HermesSocket:
             answer.set_result(message)
         elif "method" in message:
             if not self._batch:
-                # Runs when the reader next has to wait: all of one read comes as one batch.
+                # For a read that ends in the middle of a frame.
                 self._loop.call_soon(self._hand_over)
             params = message.get("params")
             self._batch.append(params if isinstance(params, dict) else {})
-            self._batch_size += len(data)
+            self._batch_size += size
 
     def _hand_over(self) -> None:
         if self._batch:
@@ -116,32 +148,47 @@ class HermesSocket:
 
 
 async def connect(
-    http: aiohttp.ClientSession,
-    url: str,
-    headers: Mapping[str, str],
-    on_batch: Callable[[list[Message] | None, int], None],
+    url: str, headers: Mapping[str, str], on_batch: OnBatch, *, dial: Dial
 ) -> HermesSocket:
-    """Open. Raises AgentLostError, whose text never holds the address: that is a secret."""
+    """Open; redirects are not followed. Raises AgentLostError, whose text never holds the address:
+    that is a secret.
+    """
+    opened = HermesSocket(on_batch)
     try:
         async with asyncio.timeout(_OPEN_S):
-            socket = await http.ws_connect(
-                url, headers=headers, heartbeat=_HEARTBEAT_S, max_msg_size=_LARGEST
+            await ws_connect(
+                lambda: opened,
+                url,
+                extra_headers=headers,
+                websocket_handshake_timeout=_OPEN_S,
+                max_redirects=0,
+                max_frame_size=_LARGEST,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=_HEARTBEAT_S,
+                auto_ping_reply_timeout=_PONG_S,
+                use_aiofastnet=False,
+                socket_factory=lambda to: dial(to.host, to.port),
             )
-    except aiohttp.WSServerHandshakeError as exc:
-        message = f"the agent refused the connection with status {exc.status}"
+    except WSHandshakeError as exc:
+        status = "" if exc.response is None else f" with status {int(exc.response.status)}"
+        message = f"the agent refused the connection{status}"
         raise AgentLostError(message) from None
-    except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+    except (WSError, OSError, TimeoutError) as exc:
         message = f"the agent cannot be reached ({type(exc).__name__})"
         raise AgentLostError(message) from None
-    return HermesSocket(socket, on_batch)
+    return opened
 
 
-def _parsed(data: str) -> Message:
+def _parsed(payload: bytes | memoryview) -> Message:
     """The message; what is none is passed over."""
     try:
-        message = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
+        message = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        # Half a surrogate pair, and numbers that are none, are what Python writes and reads.
+        try:
+            message = json.loads(bytes(payload))
+        except (ValueError, RecursionError):
+            return {}
     return message if isinstance(message, dict) else {}
 
 
