@@ -1,5 +1,6 @@
 """What the guides tell people to do is there: a runbook an alert, commands, settings, links."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -87,3 +88,21 @@ class TestLinks:
 def anchors(path: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", path.read_text(), re.M)
     return {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+class TestApiGuide:
+    def test_every_route_is_told_of(self) -> None:
+        """The commands themselves are run by the end-to-end tests."""
+        sessions = (ROOT / "docs/how-to/sessions.md").read_text().replace("$API", "/api")
+        text = (ROOT / "docs/api.md").read_text() + sessions
+        text = re.sub(r"\$\(.*?\)|\$[A-Za-z]+|<\w+>", "X", text)
+        routes = json.loads((ROOT / "docs/openapi.json").read_text())["paths"]
+
+        assert len(routes) > 40
+        assert [route for route in routes if not re.search(pattern(route), text)] == []
+
+
+def pattern(route: str) -> str:
+    """Whatever stands in the place of a parameter."""
+    fixed = re.split(r"\{\w+\}", route)
+    return r"[^\s\"'?]+".join(re.escape(part) for part in fixed)

@@ -60,6 +60,18 @@ async def wait_until_up(client: Client) -> None:
             return
 
 
+async def prepare(
+    database: Database,
+    indexes: Mapping[str, Sequence[IndexModel]],
+    migrations: Sequence[Migration] = (),
+) -> None:
+    """Bring the store to what this version of a service needs: its documents, then its indexes,
+    as a unique one may need documents that were put right.
+    """
+    await migrate(database, migrations)
+    await ensure_indexes(database, indexes)
+
+
 async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
     """Create what is missing; indexes that exist are left alone."""
     for collection, models in indexes.items():
@@ -67,13 +79,18 @@ async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[Inde
 
 
 async def migrate(database: Database, migrations: Sequence[Migration]) -> int:
-    """Apply the numbered migrations not applied yet, in order; return how many.
+    """Apply the migrations not applied yet, in order; return how many. A migration's number is its
+    place, and the highest one applied stands in the collection `schema`.
 
-    A migration may run twice when two replicas start at once, so each must be idempotent.
+    A migration may run twice, when two replicas start at once or one dies in the middle, and
+    beside replicas of the version before: so each is idempotent and leaves what those can read.
     """
     state = await database["schema"].find_one({"_id": "version"})
     done = int(state["number"]) if state else 0
+    if done > len(migrations):
+        logger.warning("the store was migrated by a newer version", extra={"schema": done})
     for number, migration in enumerate(migrations[done:], start=done + 1):
+        logger.info("migrating", extra={"schema": number, "migration": migration.__name__})
         await migration(database)
         await database["schema"].update_one(
             {"_id": "version"}, {"$max": {"number": number}}, upsert=True

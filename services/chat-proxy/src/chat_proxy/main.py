@@ -81,7 +81,7 @@ async def run(settings: Settings) -> None:
                 health_port=settings.health_port,
             )
         )
-        await mongo.ensure_indexes(connections.database, collections.INDEXES)
+        await mongo.prepare(connections.database, collections.INDEXES, collections.MIGRATIONS)
         http = await stack.enter_async_context(open_agent_http(settings.preview_domains))
         agents = HermesAgents(
             http,

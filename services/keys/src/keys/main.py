@@ -14,7 +14,7 @@ from keys.adapters.master_key import LocalMasterKey
 from keys.adapters.mongo.audit import MongoAudit
 from keys.adapters.mongo.choices import MongoChoices
 from keys.adapters.mongo.data_keys import MongoDataKeys
-from keys.adapters.mongo.indexes import indexes
+from keys.adapters.mongo.indexes import MIGRATIONS, indexes
 from keys.adapters.mongo.owners import MongoOwners
 from keys.adapters.mongo.secrets import MongoSecrets
 from keys.adapters.mongo.tokens import MongoTokens
@@ -43,8 +43,8 @@ async def run(settings: Settings) -> None:
         health_port=settings.health_port,
         checks={"endpoints": opened.check},
     ) as connections:
-        await mongo.ensure_indexes(
-            connections.database, indexes(audit_retention=settings.audit_retention)
+        await mongo.prepare(
+            connections.database, indexes(audit_retention=settings.audit_retention), MIGRATIONS
         )
         events = Hint()
         owners = await serve(connections, settings, master, events)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from common import mongo
+from common.contracts.operating import RestrictionKind
 from common.contracts.sandbox import LaunchPath, LaunchSkill, LaunchState, PhaseName
 from common.ids import new_id
 from common.mongo import Database
@@ -16,12 +17,19 @@ from sandbox_manager.adapters.mongo.others import (
     MongoLeadership,
     MongoOrphans,
 )
+from sandbox_manager.adapters.mongo.restrictions import (
+    DEEDS,
+    RESTRICTIONS,
+    MongoDeeds,
+    MongoRestrictions,
+)
 from sandbox_manager.adapters.mongo.sandboxes import SANDBOXES, MongoSandboxes
 from sandbox_manager.main.adapters import INDEXES
 from sandbox_manager.model.launch import AskedBy, Claim, Launch, running_key
 from sandbox_manager.model.record import Right, UseLease
+from sandbox_manager.model.restriction import Deed, Restriction
 from sandbox_manager.model.sandbox import Sandbox
-from sandbox_manager.ports.stores import Launches, Sandboxes
+from sandbox_manager.ports.stores import Deeds, Launches, Restrictions, Sandboxes
 
 OWNER = "own_" + "a" * 20
 SKILL = LaunchSkill(
@@ -48,6 +56,20 @@ async def launches(request: pytest.FixtureRequest, database: Database, world: An
     await mongo.ensure_indexes(database, INDEXES)
     is_real = request.param == "store"
     return MongoLaunches(database[LAUNCHES]) if is_real else world.launches
+
+
+@pytest.fixture(params=["memory", "store"])
+async def restrictions(
+    request: pytest.FixtureRequest, database: Database, world: Any
+) -> Restrictions:
+    is_real = request.param == "store"
+    return MongoRestrictions(database[RESTRICTIONS]) if is_real else world.restrictions
+
+
+@pytest.fixture(params=["memory", "store"])
+async def deeds(request: pytest.FixtureRequest, database: Database, world: Any) -> Deeds:
+    await mongo.ensure_indexes(database, INDEXES)
+    return MongoDeeds(database[DEEDS]) if request.param == "store" else world.deeds
 
 
 def launch(**more: Any) -> Launch:
@@ -256,3 +278,74 @@ class TestOthers:
         assert not await two.is_leader(START + timedelta(seconds=149))
         assert await two.is_leader(START + timedelta(seconds=150))
         assert not await one.is_leader(START + timedelta(seconds=151))
+
+
+def blocked(repository: str, reason: str = "it mines") -> Restriction:
+    return Restriction(
+        kind=RestrictionKind.REPOSITORY, what=repository, reason=reason, by="ann", at=START
+    )
+
+
+class TestRestrictions:
+    async def test_those_that_stand_are_found_by_their_keys(
+        self, restrictions: Restrictions
+    ) -> None:
+        for name in ("a/b", "c/d"):
+            await restrictions.put(blocked(name))
+
+        found = await restrictions.standing(["repository:a/b", "digest:x", "platform:everybody"])
+
+        assert found == [blocked("a/b")]
+        assert await restrictions.all() == [blocked("a/b"), blocked("c/d")]
+
+    async def test_put_again_it_has_the_newer_reason(self, restrictions: Restrictions) -> None:
+        await restrictions.put(blocked("a/b"))
+        await restrictions.put(blocked("a/b", "it still mines"))
+
+        assert await restrictions.all() == [blocked("a/b", "it still mines")]
+
+    async def test_lifted_it_is_gone_and_lifting_nothing_is_no_error(
+        self, restrictions: Restrictions
+    ) -> None:
+        await restrictions.put(blocked("a/b"))
+
+        for _ in range(2):
+            await restrictions.lift("repository:a/b")
+
+        assert await restrictions.standing(["repository:a/b"]) == []
+
+
+class TestDeeds:
+    async def test_the_newest_are_read_first(self, deeds: Deeds) -> None:
+        done = [
+            Deed(
+                id=new_id("deed"),
+                at=START + timedelta(seconds=number),
+                by="ann",
+                action="block",
+                what=f"a/{number}",
+                reason="it mines",
+            )
+            for number in range(3)
+        ]
+        for deed in done:
+            await deeds.add(deed)
+
+        assert await deeds.newest(2) == [done[2], done[1]]
+
+
+class TestCounting:
+    async def test_launches_that_run_are_counted_for_one_and_for_all(
+        self, launches: Launches
+    ) -> None:
+        other = "own_" + "b" * 20
+        running, ended = launch(), launch(state=LaunchState.READY)
+        for one in (
+            running,
+            ended.model_copy(update={"running_key": ended.id}),
+            launch(owner_id=other, running_key=running_key(other, SKILL)),
+        ):
+            await launches.add(one, events=())
+
+        assert await launches.count_running(OWNER) == 1
+        assert await launches.count_all() == 2

@@ -9,7 +9,7 @@ from common.contracts.skills import BUNDLE_BUCKET
 from common.messaging.events import EventPublisher
 from common.messaging.loops import every
 from common.messaging.objects import ObjectBucket
-from common.mongo import ensure_indexes
+from common.mongo import prepare
 from common.outbox import ARCHIVE_INDEXES, OutboxRelay
 from common.running import Backbone, backbone, run_until_stopped
 from common.settings import SharedSettings
@@ -21,7 +21,7 @@ from skill_resolver.adapters.github import GitHub
 from skill_resolver.adapters.gitroots import GitRoots, OpenPlaces
 from skill_resolver.adapters.http import GitHubHosts, Requests, Times
 from skill_resolver.adapters.local import LocalDirectories
-from skill_resolver.adapters.mongo import INDEXES, RESOLUTIONS, MongoResolutions
+from skill_resolver.adapters.mongo import INDEXES, MIGRATIONS, RESOLUTIONS, MongoResolutions
 from skill_resolver.adapters.policy import PolicyFile
 from skill_resolver.adapters.sparse import SparseLimits
 from skill_resolver.endpoints import serve
@@ -47,7 +47,7 @@ async def run(settings: Settings, shared: SharedSettings) -> None:
                 health_port=settings.health_port,
             )
         )
-        await ensure_indexes(bone.database, {**INDEXES, "events": ARCHIVE_INDEXES})
+        await prepare(bone.database, {**INDEXES, "events": ARCHIVE_INDEXES}, MIGRATIONS)
         client = await stack.enter_async_context(http_client())
         known = MongoResolutions(bone.database)
         bucket = ObjectBucket(bone.jetstream, BUNDLE_BUCKET)

@@ -36,6 +36,7 @@ from sandbox_manager.endpoints import (
 from sandbox_manager.main.adapters import (
     EVENTS,
     INDEXES,
+    MIGRATIONS,
     adapters_of,
     all_accounts,
     stores_in,
@@ -69,7 +70,7 @@ async def run(settings: Settings, probe: StepProbe | None = None) -> None:
             checks={"daytona": provider_of(settings, sdk).ping, "endpoints": is_serving},
         ) as connections,
     ):
-        await mongo.ensure_indexes(connections.database, INDEXES)
+        await mongo.prepare(connections.database, INDEXES, MIGRATIONS)
         provider = provider_of(settings, sdk)
         async with wired(settings, connections, provider, probe or NoProbe()) as parts:
             await serve(settings, connections, parts)

@@ -6,7 +6,7 @@ from common.contracts.skills import BUNDLE_BUCKET
 from common.messaging.journal import Journal
 from common.messaging.objects import ObjectBucket, TransferBucket
 from common.messaging.wire import Wire
-from common.mongo import Database
+from common.mongo import Database, Migration
 from common.outbox import ARCHIVE_INDEXES
 from common.preview import PreviewGuard
 from common.running import Backbone
@@ -63,6 +63,8 @@ INDEXES = {
     DEEDS: DEED_INDEXES,
     EVENTS: ARCHIVE_INDEXES,
 }
+MIGRATIONS: tuple[Migration, ...] = ()
+"""Numbered by their place: only ever added to, at the end."""
 
 
 @dataclass(frozen=True)

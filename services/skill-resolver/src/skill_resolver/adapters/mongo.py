@@ -14,7 +14,7 @@ from common.clock import Clock, utc_now
 from common.contracts.events import OutgoingEvent
 from common.contracts.skills import RepositorySkills, ResolvedSkill, Severity
 from common.mongo import Collection as Documents
-from common.mongo import Database
+from common.mongo import Database, Migration
 from common.outbox import OUTBOX_INDEX, waiting
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
@@ -37,6 +37,9 @@ INDEXES = {
     HEADS: (IndexModel([("checked_at", ASCENDING)], expireAfterSeconds=_KEPT),),
     LISTINGS: (IndexModel([("at", ASCENDING)], expireAfterSeconds=_KEPT),),
 }
+
+MIGRATIONS: tuple[Migration, ...] = ()
+"""Numbered by their place: only ever added to, at the end."""
 
 
 class MongoResolutions(Resolutions):

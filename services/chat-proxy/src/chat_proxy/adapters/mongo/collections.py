@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from common.contracts.events import OutgoingEvent
 from common.errors import UnavailableError
-from common.mongo import Document
+from common.mongo import Document, Migration
 from common.outbox import ARCHIVE_INDEXES, OUTBOX_INDEX, waiting
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -86,6 +86,8 @@ INDEXES: Mapping[str, Sequence[IndexModel]] = {
     ),
     ARCHIVE: ARCHIVE_INDEXES,
 }
+MIGRATIONS: tuple[Migration, ...] = ()
+"""Numbered by their place: only ever added to, at the end."""
 
 
 @contextmanager

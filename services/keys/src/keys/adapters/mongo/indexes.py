@@ -1,10 +1,14 @@
-"""Every index this service needs."""
+"""Every index this service needs, and the migrations of its documents."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from common.mongo import Migration
 from common.outbox import ARCHIVE_INDEXES, OUTBOX_INDEX
 from pymongo import ASCENDING, DESCENDING, IndexModel
+
+MIGRATIONS: tuple[Migration, ...] = ()
+"""Numbered by their place: only ever added to, at the end."""
 
 
 def indexes(*, audit_retention: timedelta) -> Mapping[str, Sequence[IndexModel]]:
