@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -128,22 +128,22 @@ class TestBackup:
         async with crowd(platform, 1) as (person,):
             launch = await person.launch(HELLO)
             session = await person.converse(launch, words=20, rate=20)
-            owner = await asyncio.to_thread(logged_in, platform.url, "owner")
-            owner.put(key, json={"value": "sk-or-kept-1234"}).raise_for_status()
-            await asyncio.to_thread(compose, "backup", "kept")
-            await person.converse(launch, words=5, rate=20)
+            with closing(await asyncio.to_thread(logged_in, platform.url, "owner")) as owner:
+                owner.put(key, json={"value": "sk-or-kept-1234"}).raise_for_status()
+                await asyncio.to_thread(compose, "backup", "kept")
+                await person.converse(launch, words=5, rate=20)
 
-            await asyncio.to_thread(lose_everything, platform)
-            refused = await person.status("/api/sessions")
-            await asyncio.to_thread(compose, "restore", "kept")
+                await asyncio.to_thread(lose_everything, platform)
+                refused = await person.status("/api/sessions")
+                await asyncio.to_thread(compose, "restore", "kept")
 
-            assert refused == 401
-            # The token, the session, the sealed key and the way into the sandbox are all back.
-            assert [one["id"] for one in await person.sessions()] == [session]
-            (sealed,) = owner.get("/api/keys").json()["secrets"]
-            assert (sealed["name"], sealed["last_four"]) == ("OPENROUTER_API_KEY", "1234")
-            await person.say(session, words=20, rate=20)
-            assert not person.count.faults, person.count
+                assert refused == 401
+                # The token, the session, the sealed key and the way into the sandbox are all back.
+                assert [one["id"] for one in await person.sessions()] == [session]
+                (sealed,) = owner.get("/api/keys").json()["secrets"]
+                assert (sealed["name"], sealed["last_four"]) == ("OPENROUTER_API_KEY", "1234")
+                await person.say(session, words=20, rate=20)
+                assert not person.count.faults, person.count
 
 
 async def losses(platform: Platform, seconds: float) -> int:

@@ -1,5 +1,6 @@
 """Log in as a browser does, at an issuer that asks for no password, and make an API token."""
 
+from contextlib import closing
 from urllib.parse import urljoin
 
 import httpx
@@ -14,7 +15,7 @@ class LoginFailedError(Exception):
 
 def api_token(url: str, user: str) -> str:
     """A token of the platform at `url` for whom the issuer knows as `user`."""
-    with logged_in(url, user) as http:
+    with closing(logged_in(url, user)) as http:
         made = http.post("/api/tokens", json={"name": f"{user} on the command line"})
     if made.status_code != httpx.codes.CREATED:
         raise LoginFailedError(f"{url} makes no token: {made.status_code} {made.text}")
