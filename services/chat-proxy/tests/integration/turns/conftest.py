@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,9 +34,13 @@ from common.preview import PreviewGuard, open_agent_http
 from common.running import Backbone
 from common.testing.servers import free_port
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from pydantic import TypeAdapter
 
 OWNER = "own_" + "a" * 20
 _UP_S = 60.0
+_ENTRY: TypeAdapter[Any] = TypeAdapter(chat.JournalEntry)
+_TIMES = {"at", "expires_at"}
 
 
 @dataclass
@@ -196,6 +202,8 @@ async def a_platform(nats_url: str, mongodb_uri: str, neighbours: Any) -> AsyncI
     database = mongo.database_of(client, "chat-proxy")
     await client.drop_database(database.name)
     await mongo.ensure_indexes(database, collections.INDEXES)
+    told: list[bytes] = []
+    await caller.subscribe(chat.session_journal("*"), cb=partial(_keep, told))
     async with open_wire(nats_url, "test") as wire:
         journal = Journal(wire, caller.jetstream())
         own = Platform(nats_url, database, neighbours, RpcClient(caller), journal, mongodb_uri)
@@ -208,3 +216,17 @@ async def a_platform(nats_url: str, mongodb_uri: str, neighbours: Any) -> AsyncI
         await process.stop()
     await client.close()
     await caller.close()
+    for line in told:
+        assert_of_the_contract(line)
+
+
+async def _keep(told: list[bytes], message: Msg) -> None:
+    told.extend(message.data.split(b"\n"))
+
+
+def assert_of_the_contract(line: bytes) -> None:
+    """Every entry that any test tells its viewers is one of the contract, and nothing besides."""
+    told = json.loads(line)
+    known = _ENTRY.validate_json(line).model_dump(mode="json")
+    assert told.keys() <= known.keys(), line
+    assert not {name for name in told.keys() - _TIMES if told[name] != known[name]}, line

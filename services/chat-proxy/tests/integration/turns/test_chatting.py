@@ -2,12 +2,13 @@
 
 import asyncio
 import base64
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from common.contracts import chat
 from common.contracts.chat import ApprovalChoice, ApprovalState, TurnState
-from common.errors import AppError, ConflictError, ErrorCode, NotFoundError
+from common.errors import AppError, ConflictError, ErrorCode, GoneError, NotFoundError
 
 OWNER = "own_" + "a" * 20
 STRANGER = "own_" + "b" * 20
@@ -320,6 +321,41 @@ class TestApprovals:
         assert lost[0].code is ErrorCode.APPROVAL_DECIDED
         winner: Any = won[0]
         assert lost[0].extra["approval"]["choice"] == winner.choice
+
+    async def test_one_that_expired_is_gone_and_the_agent_goes_on(self, platform: Any) -> None:
+        await platform.start(approval_ttl=timedelta(seconds=1))
+        session = await platform.session()
+        turn = await platform.say(session, self.DANGEROUS)
+        asked = await platform.entry(session.id, "approval.requested")
+
+        ended = await platform.ended(turn)
+
+        with pytest.raises(GoneError) as refused:
+            await self.answer(platform, asked, session, ApprovalChoice.ONCE)
+        assert refused.value.code is ErrorCode.APPROVAL_EXPIRED
+        assert ended.state is TurnState.COMPLETED
+        assert (await platform.entry(session.id, "tool.completed")).error
+        resolved = await platform.entry(session.id, "approval.resolved")
+        assert resolved.state is ApprovalState.EXPIRED
+
+    async def test_always_holds_in_another_session_and_the_agent_hears_once(
+        self, platform: Any
+    ) -> None:
+        await platform.start()
+        session, other = await platform.session(), await platform.session()
+        first = await platform.say(session, self.DANGEROUS)
+        asked = await platform.entry(session.id, "approval.requested")
+        await self.answer(platform, asked, session, ApprovalChoice.ALWAYS)
+        await platform.ended(first)
+
+        second = await platform.ended(await platform.say(other, self.DANGEROUS))
+
+        # Had the agent heard `always`, it would not ask again.
+        assert second.state is TurnState.COMPLETED
+        entries = await platform.entries(other.id)
+        assert "approval.requested" in kinds(entries)
+        resolved = next(entry for entry in entries if entry.type == "approval.resolved")
+        assert resolved.choice is ApprovalChoice.ALWAYS
 
     async def test_the_session_scope_answers_later_ones(self, platform: Any) -> None:
         await platform.start()

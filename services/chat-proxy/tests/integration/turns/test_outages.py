@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -9,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from common.contracts.chat import TurnState
+from common.contracts import chat
+from common.contracts.chat import ApprovalChoice, TurnState
+from common.errors import ConflictError, UnavailableError
 from common.testing.servers import free_port, script
 
+OWNER = "own_" + "a" * 20
 WORDS = 100
 SLOW = f"[[tokens:{WORDS}]][[chunkdelay:0.05]]"
 WHOLE = " ".join(f"w{number}" for number in range(WORDS))
@@ -92,6 +96,82 @@ async def answered_through(outage: Outage, server: Server) -> list[Any]:
     assert ended.state is TurnState.COMPLETED
     entries: list[Any] = await platform.entries(session.id)
     return entries
+
+
+async def answers(platform: Any, session: Any, asked: Any, choice: ApprovalChoice) -> Any:
+    """The first answer that is one: as a page tries again."""
+    request = chat.AnswerApproval(
+        owner_id=OWNER, session_id=session.id, approval_id=asked.approval_id, choice=choice
+    )
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await platform.rpc.call(chat.ANSWER_APPROVAL, request)
+            except ConflictError as exc:
+                return chat.Approval.model_validate(exc.extra["approval"])
+            except UnavailableError:
+                await asyncio.sleep(0.2)
+
+
+class TestKilledInMidApproval:
+    @pytest.mark.parametrize("name", ["bus", "store"])
+    @pytest.mark.parametrize("choice", [ApprovalChoice.ONCE, ApprovalChoice.DENY])
+    async def test_the_answer_counts_once(
+        self, outage: Outage, name: str, choice: ApprovalChoice, tmp_path: Path
+    ) -> None:
+        platform, server = outage.platform, getattr(outage, name)
+        mark = tmp_path / "ran"
+        await platform.start()
+        session = await platform.session()
+        turn = await platform.say(session, dangerous(mark))
+        asked = await platform.entry(session.id, "approval.requested")
+
+        await server.kill()
+        answering = asyncio.ensure_future(answers(platform, session, asked, choice))
+        await asyncio.sleep(AWAY_S)
+        await server.start()
+
+        approval = await answering
+        ended = await platform.ended(turn, within=60)
+        entries = await platform.entries(session.id)
+        resolved = [entry for entry in entries if entry.type == "approval.resolved"]
+        assert ended.state is TurnState.COMPLETED
+        assert approval.choice is choice
+        assert [(one.state, one.choice) for one in resolved] == [("delivered", choice)]
+        assert ran(mark) == (choice is ApprovalChoice.ONCE)
+
+    async def test_killed_while_the_answer_is_on_its_way(
+        self, outage: Outage, tmp_path: Path
+    ) -> None:
+        platform, mark = outage.platform, tmp_path / "ran"
+        await platform.start()
+        session = await platform.session()
+        turn = await platform.say(session, dangerous(mark))
+        asked = await platform.entry(session.id, "approval.requested")
+
+        answering = asyncio.ensure_future(answers(platform, session, asked, ApprovalChoice.ONCE))
+        await asyncio.sleep(0.003)
+        await outage.store.kill()
+        await asyncio.sleep(AWAY_S)
+        await outage.store.start()
+
+        await answering
+        ended = await platform.ended(turn, within=60)
+        entries = await platform.entries(session.id)
+        resolved = [entry.state for entry in entries if entry.type == "approval.resolved"]
+        assert ended.state is TurnState.COMPLETED
+        assert resolved == ["delivered"]
+        assert ran(mark) == 1
+
+
+def dangerous(mark: Path) -> str:
+    """A prompt for a command that needs an approval and can be counted."""
+    command = {"command": f"rm -rf {mark}.gone; echo once >> {mark}"}
+    return f"[[tool:terminal {json.dumps(command)}]][[say:done]]"
+
+
+def ran(mark: Path) -> int:
+    return len(mark.read_text().split()) if mark.exists() else 0
 
 
 class TestKilled:

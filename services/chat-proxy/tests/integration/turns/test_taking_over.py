@@ -134,6 +134,42 @@ class TestChatProxyKilled:
         tool = await platform.entry(session.id, "tool.completed")
         assert not tool.error
 
+    async def test_what_was_asked_while_nobody_listened_is_refused_and_said(
+        self, platform: Any
+    ) -> None:
+        prompt = (
+            '[[tool:terminal {"command":"sleep 2"}]][[tool:terminal {"command":"rm -rf gone"}]]'
+            "[[say:done]]"
+        )
+        session, turn, _ = await killed_while(platform, prompt, "tool.started")
+        await asyncio.sleep(4)
+
+        await taken_over(platform)
+
+        ended = await platform.ended(turn)
+        entries = await platform.entries(session.id)
+        codes = [entry.code for entry in entries if entry.type == "notice"]
+        tools = [entry for entry in entries if entry.type == "tool.completed"]
+        assert ended.state is TurnState.COMPLETED
+        assert codes == ["reattached", "approval_missed"]
+        assert [tool.error for tool in tools] == [False, True]
+        assert_gap_free(entries)
+
+    async def test_white_space_before_a_tool_loses_nothing(self, platform: Any) -> None:
+        prompt = (
+            '[[pre:one two three four \n]][[chunkdelay:0.3]][[tool:terminal {"command":"echo x"}]]'
+            "[[say:the end]]"
+        )
+        session, turn, _ = await killed_while(platform, prompt, "text")
+        await asyncio.sleep(5)
+
+        await taken_over(platform)
+
+        await platform.ended(turn)
+        entries = await platform.entries(session.id)
+        assert text_of(entries).split() == ["one", "two", "three", "four", "the", "end"]
+        assert "text.replaced" not in [entry.type for entry in entries]
+
     async def test_an_answer_on_its_way_is_unknown_and_never_sent_again(
         self, platform: Any
     ) -> None:
