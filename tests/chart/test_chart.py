@@ -11,6 +11,7 @@ import yaml
 from chat_proxy.relay.settings import Settings as RelaySettings
 from chat_proxy.settings import Settings as ChatProxySettings
 from common.contracts.access import USERS
+from common.messaging.permissions import with_reader
 from common.metrics.table import EVERY_SERVICE, TABLE
 from common.settings import SharedSettings
 from gateway.settings import Settings as GatewaySettings
@@ -209,6 +210,22 @@ class TestNats:
 
         for name in ("users.conf", "cluster.conf"):
             assert data[name].strip() == (ROOT / "deploy/nats" / name).read_text().strip()
+
+    def test_a_file_with_readers_takes_their_place(self, tmp_path: Path) -> None:
+        users = (ROOT / "deploy/nats/users.conf").read_text()
+        own = tmp_path / "users.conf"
+        own.write_text(with_reader(users, "analytics", "$2b$11$hash"))
+
+        told = template(
+            *("--values", str(CHART / "ci/complete.yaml"), "--set-file", f"nats.users={own}")
+        )
+
+        (data,) = (
+            manifest["data"]
+            for manifest in yaml.safe_load_all(told.stdout)
+            if manifest and manifest["metadata"]["name"] == "try-nats" and "data" in manifest
+        )
+        assert data["users.conf"].strip() == own.read_text().strip()
 
     def test_one_of_ones_own_is_named_in_every_url(self) -> None:
         variables = {one["name"]: one.get("value") for one in container("keys", "external")["env"]}

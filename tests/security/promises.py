@@ -37,6 +37,16 @@ PROMISES = (
         (f"{LIVE}/test_fuzzing.py",),
     ),
     Promise(
+        "What the operator blocks does not run",
+        "By digest or repository, asked of the store at a launch, at each of its steps, at a turn"
+        " and at each renewal: for every way in, whatever was accepted or allowed before; blocked"
+        " files leave a sandbox before its next turn. Who did it and why is kept.",
+        (
+            f"{MANAGER}/unit/test_operating.py",
+            "tests/e2e/test_operating.py::TestBlock",
+        ),
+    ),
+    Promise(
         "Nobody is taken for somebody",
         "Signature, issuer, audience, times and algorithm of each token; the issuer's new keys are"
         " picked up, removed ones are not trusted. A token never falls back to a session.",

@@ -10,7 +10,7 @@ from opentelemetry.instrumentation.pymongo import CommandTracer
 from pymongo import AsyncMongoClient, IndexModel, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +19,9 @@ Client = AsyncMongoClient[Document]
 Collection = AsyncCollection[Document]
 Database = AsyncDatabase[Document]
 Migration = Callable[[Database], Awaitable[None]]
+
+_OTHER_OPTIONS = frozenset({85, 86})
+"""IndexOptionsConflict and IndexKeySpecsConflict, as MongoDB and the embedded store say it."""
 
 _SELECTION_TIMEOUT_MS = 5_000
 _FIRST_WAIT_S = 0.1
@@ -73,9 +76,23 @@ async def prepare(
 
 
 async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:
-    """Create what is missing; indexes that exist are left alone."""
-    for collection, models in indexes.items():
-        await database[collection].create_indexes(list(models))
+    """Create what is missing; indexes that exist are left alone, but for how long they keep."""
+    for name, models in indexes.items():
+        try:
+            await database[name].create_indexes(list(models))
+        except OperationFailure as exc:
+            if exc.code not in _OTHER_OPTIONS:
+                raise
+            await _keep_for(database, name, models)
+            await database[name].create_indexes(list(models))
+
+
+async def _keep_for(database: Database, name: str, models: Sequence[IndexModel]) -> None:
+    for document in (model.document for model in models):
+        if "expireAfterSeconds" in document:
+            seconds = document["expireAfterSeconds"]
+            kept = {"keyPattern": document["key"], "expireAfterSeconds": seconds}
+            await database.command("collMod", name, index=kept)
 
 
 async def migrate(database: Database, migrations: Sequence[Migration]) -> int:

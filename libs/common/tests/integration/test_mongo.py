@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from common.mongo import Database, ensure_indexes, migrate, prepare
 from pymongo import ASCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
 
 class TestEnsureIndexes:
@@ -15,6 +16,24 @@ class TestEnsureIndexes:
         await ensure_indexes(database, indexes)
 
         assert set(await database["things"].index_information()) == {"_id_", "name"}
+
+    async def test_a_setting_changes_how_long_one_keeps(self, database: Database) -> None:
+        for seconds in (10, 20):
+            kept = IndexModel([("at", ASCENDING)], expireAfterSeconds=seconds)
+            await ensure_indexes(database, {"things": [kept]})
+
+        indexes = await database["things"].index_information()
+        assert indexes["at_1"]["expireAfterSeconds"] == 20
+
+    async def test_one_of_the_same_name_and_another_meaning_is_an_error(
+        self, database: Database
+    ) -> None:
+        await ensure_indexes(database, {"things": [IndexModel([("a", ASCENDING)])]})
+
+        with pytest.raises(OperationFailure):
+            await ensure_indexes(
+                database, {"things": [IndexModel([("a", ASCENDING)], unique=True)]}
+            )
 
 
 class TestMigrate:

@@ -23,6 +23,7 @@ from gateway.endpoints import (
 _ABOUT = """Try any AI agent skill in seconds, safely.
 
 Resolve a ref, launch the skill in your sandbox, open a session, say something, follow its events.
+What happens is told to other teams as events: `/asyncapi.json`.
 Errors are `application/problem+json` with a `code`. Requests that change something take an
 `Idempotency-Key`: the same key, the same result.
 """
