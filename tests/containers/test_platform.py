@@ -4,24 +4,22 @@ import asyncio
 import itertools
 import json
 import os
-import random
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 from docker.models.containers import Container
+from local_platform import load
 from local_platform.compose.login import logged_in
-from local_platform.crowd import Count, GaveUpError, Person
+from local_platform.crowd import Person
+from local_platform.load import HELLO, attempt, busy, launching
 
 from .conftest import NAME, ROOT, Platform
 
-HELLO = "examples/skills/hello"
-SKILLS = (HELLO, "examples/skills/word-count", "examples/skills/support-reply")
 SERVICES = ("keys", "skill-resolver", "sandbox-manager", "chat-proxy", "relay", "gateway")
 IMAGES = (*(name for name in SERVICES if name != "relay"), "operate", "local")
 NODES = ("nats-1", "nats-2", "nats-3")
@@ -30,7 +28,6 @@ NODE_AWAY_S = 4
 LOSSES_S = float(os.environ.get("LOSSES_S", "120"))
 WORDS_PER_S = 1.0
 RAMP_S = 1.5
-RELAYED_S = 60
 
 
 class TestMainWay:
@@ -161,74 +158,20 @@ async def losses(platform: Platform, seconds: float) -> int:
     raise AssertionError
 
 
-async def busy(person: Person, done: asyncio.Event) -> None:
-    for ref in itertools.cycle(SKILLS):
-        await attempt(launched_and_spoken(person, ref))
-        if done.is_set():
-            return
-
-
-async def launched_and_spoken(person: Person, ref: str) -> None:
-    launch = await person.launch(ref)
-    await asyncio.gather(*(person.converse(launch, words=150, rate=10) for _ in range(3)))
-
-
-async def launching(person: Person, times: int, seconds: float) -> None:
-    await asyncio.sleep(random.uniform(0, seconds / times))
-    for number in range(times):
-        await attempt(person.launch(SKILLS[(number + 1) % len(SKILLS)]))
-        await asyncio.sleep(seconds / times / 2)
-
-
-async def attempt(work: Awaitable[Any]) -> None:
-    """A fault is in the count already, and the others go on."""
-    try:
-        await work
-    except GaveUpError as error:
-        print(f"gave up: {error}")
-
-
 @asynccontextmanager
 async def crowd(platform: Platform, size: int) -> AsyncIterator[list[Person]]:
-    count = Count()
-    async with AsyncExitStack() as stack:
-        people = []
-        for number in range(size):
-            user = f"{size}-{number}-{time.time():.0f}"
-            token = await asyncio.to_thread(platform.token, user)
-            people.append(await stack.enter_async_context(Person(platform.url, token, count)))
+    async with load.crowd(platform.url, platform.token, size) as people:
         yield people
-        print(count)
+        print(people[0].count)
 
 
 async def balanced(platform: Platform, people: list[Person], *, at_least: int) -> None:
     """What people saw, what is on record and what was told to others are the same."""
     count = people[0].count
+    await load.check_balance(people, lambda: events(platform))
     print(count)
     assert not count.faults, count
     assert min(count.launches, count.streams) >= at_least, count
-    for person in people:
-        assert sorted(await person.trials()) == sorted(person.launches)
-    launches = [launch for person in people for launch in person.launches]
-    turns = [turn for person in people for turn in person.turns]
-    expected = Counter(
-        {("launch.requested.v1", launch): 1 for launch in launches}
-        | {("launch.ended.v1", launch): 1 for launch in launches}
-        | {("turn.started.v1", turn): 1 for turn in turns}
-        | {("turn.ended.v1", turn): 1 for turn in turns}
-    )
-
-    def told() -> Counter[tuple[str, str]]:
-        found = Counter((event["type"], entity(event)) for event in events(platform))
-        return Counter({key: number for key, number in found.items() if key in expected})
-
-    await asyncio.to_thread(until, lambda: told() >= expected, RELAYED_S)
-    assert told() == expected
-
-
-def entity(event: dict[str, Any]) -> str:
-    data = event["data"]
-    return str(data.get("turn_id") or data.get("launch_id") or event["subject"])
 
 
 def events(platform: Platform) -> Iterator[dict[str, Any]]:

@@ -34,19 +34,37 @@ def setting_of(process: str) -> str:
     return f"LOCAL_PORT_{process.upper().replace('-', '_')}"
 
 
+def numbered(name: str, number: int) -> str:
+    """The first of several keeps the plain name."""
+    return name if number == 1 else f"{name}-{number}"
+
+
+def front_of(name: str) -> str:
+    """The first replica's own port, where the service's is that of the front door."""
+    return f"{name}-1"
+
+
+def route_of(name: str) -> str:
+    """Where the other servers of NATS reach this one."""
+    return f"{name}-route"
+
+
 def choose(
-    mode: Literal["fixed", "free"], environment: Mapping[str, str], remembered: Path
+    mode: Literal["fixed", "free"],
+    environment: Mapping[str, str],
+    remembered: Path,
+    fixed: Ports = PORTS,
 ) -> dict[str, int]:
     """The port of every process: set by hand, fixed, or free at this moment.
 
     Free ports are chosen once and kept in the file `remembered`, as addresses that were stored
     hold them; one that is taken by now is chosen anew.
     """
-    by_hand = {name: _read(name, environment) for name in PORTS if setting_of(name) in environment}
+    by_hand = {name: _read(name, environment) for name in fixed if setting_of(name) in environment}
     if mode == "fixed":
-        return PORTS | by_hand
-    kept = {name: port for name, port in _remembered(remembered).items() if _is_free(port)}
-    chosen = dict(zip(PORTS, _free_ports(len(PORTS)), strict=True)) | kept | by_hand
+        return {**fixed, **by_hand}
+    kept = {name: port for name, port in _remembered(remembered, fixed).items() if _is_free(port)}
+    chosen = dict(zip(fixed, _free_ports(len(fixed)), strict=True)) | kept | by_hand
     remembered.write_text(json.dumps(chosen))
     return chosen
 
@@ -64,12 +82,12 @@ def check(ports: Mapping[str, int]) -> None:
     raise FaultError("\n".join([*lines, "LOCAL_PORTS=free picks free ports for everything."]))
 
 
-def _remembered(path: Path) -> dict[str, int]:
+def _remembered(path: Path, fixed: Ports) -> dict[str, int]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return {name: int(content[name]) for name in PORTS if name in content}
+    return {name: int(content[name]) for name in fixed if name in content}
 
 
 def _read(name: str, environment: Mapping[str, str]) -> int:

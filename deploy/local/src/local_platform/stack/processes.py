@@ -124,11 +124,11 @@ def _infrastructure(context: Context) -> list[Process]:
 
 def _machinery(context: Context) -> list[Process]:
     ports = context.ports
-    daytona = _module("local_platform.daytona")
+    daytona = module("local_platform.daytona")
     return [
         Process(
             name="demo-model",
-            command=_module("local_platform.demo_model"),
+            command=module("local_platform.demo_model"),
             group=MACHINERY,
             port=ports["demo-model"],
             ready="/readyz",
@@ -226,7 +226,7 @@ def _service(context: Context, name: str, *command: str, **environment: str) -> 
         }
     return Process(
         name=name,
-        command=_module(*(command or (name.replace("-", "_"),))),
+        command=module(*(command or (name.replace("-", "_"),))),
         group=SERVICES,
         port=context.ports[name],
         ready="/readyz",
@@ -244,7 +244,7 @@ def _nats_url(context: Context, user: str) -> str:
     return f"nats://{user}:{password}@{HOST}:{context.ports['nats']}"
 
 
-def _module(module: str, *arguments: str) -> tuple[str, ...]:
+def module(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *arguments)
 
 

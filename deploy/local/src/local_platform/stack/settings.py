@@ -9,20 +9,28 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from local_platform.stack.layout import Layout
+from local_platform.stack.scaled import Scale
 
 
 class Settings(BaseSettings):
     """`ports` free picks a free port for everything that has none of its own, for a second stack.
 
-    A port of one process is set by name, as `LOCAL_PORT_GATEWAY=8001`.
+    A port of one process is set by name, as `LOCAL_PORT_GATEWAY=8001`. `replicas` of every service
+    run behind one front door, and `nats_nodes` servers of NATS are a cluster.
     """
 
     model_config = SettingsConfigDict(env_prefix="LOCAL_", frozen=True)
 
     dir: Path = Path(".local")
     ports: Literal["fixed", "free"] = "fixed"
+    replicas: int = Field(default=1, ge=1, le=9)
+    nats_nodes: Literal[1, 3] = 1
     ready_timeout_s: float = Field(default=180.0, gt=0)
     min_free_mb: int = Field(default=1024, ge=0)
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.replicas, self.nats_nodes)
 
     @property
     def layout(self) -> Layout:

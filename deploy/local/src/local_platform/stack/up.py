@@ -25,6 +25,7 @@ from local_platform.stack.lock import BusyError, held
 from local_platform.stack.processes import Context, Process, Table, people
 from local_platform.stack.processes import nats_config as nats_file
 from local_platform.stack.readiness import tail, wait_until_ready
+from local_platform.stack.scaled import ROUTE_USER, node_configs, scaled
 from local_platform.stack.settings import Settings
 
 LOOK_EVERY_S = 0.2
@@ -96,16 +97,16 @@ class Up:
             raise FaultError(SUPERVISOR_ENDED)
 
     def _plan(self, layout: Layout) -> Plan:
-        project = Path.cwd()
+        project, scale = Path.cwd(), self._settings.scale
         users = nats_config.passwords(project / nats_config.USERS_FILE)
         context = Context(
             layout=layout,
-            ports=ports.choose(self._settings.ports, self._operator, layout.ports),
-            secrets=secret_files.ensure(layout, users),
+            ports=ports.choose(self._settings.ports, self._operator, layout.ports, scale.ports),
+            secrets=secret_files.ensure(layout, [*users, ROUTE_USER]),
             operator=self._operator,
             project=project,
         )
-        return Plan(context, self._table(context))
+        return Plan(context, scaled(scale, self._table)(context))
 
     def _tell_people(self, plan: Plan) -> None:
         for name, variables in people(plan.context).items():
@@ -163,6 +164,9 @@ class Up:
         directory, port = context.layout.nats, context.ports["nats"]
         text = nats_config.render(ports.HOST, port, directory, context.users_file)
         write_private(nats_file(context), text)
+        scale, layout = self._settings.scale, context.layout
+        for path, text in node_configs(scale, layout, context.ports, context.project).items():
+            write_private(path, text)
 
     def _announce(self, plan: Plan) -> None:
         self.was_ready = True
