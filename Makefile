@@ -121,10 +121,11 @@ e2e: $(READY) ## Boot the whole platform and try a skill end to end, over the AP
 test-browser: $(READY) ## The pages in a real browser: needs chromium [K=]
 	@$(BIN)/pytest -rs tests/browser $(SELECT)
 
-chaos: $(READY) ## Kill and cut off everything around launches and 200 answers; writes bench/results/chaos.json [K=words]
+chaos: $(READY) ## Kill and cut off everything around launches, 200 answers, replicas and NATS nodes; writes bench/results/chaos.json [K=words]
 	@failed=0
 	(cd services/sandbox-manager/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --write $(CURDIR)/bench/results/chaos.json) || failed=1
 	(cd services/chat-proxy/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --into $(CURDIR)/bench/results/chaos.json) || failed=1
+	$(BIN)/python -m tests.chaos "$(K)" --into bench/results/chaos.json || failed=1
 	exit $$failed
 
 security: $(READY) $(TOOLS) ## Attack a whole platform and check every promise; one line each, status 1 when one does not hold
