@@ -11,7 +11,7 @@ from pathlib import Path
 from local_platform.instance import Instance, running
 from local_platform.visitor import Visitor
 
-from bench import crowd, launches, locks, resolving
+from bench import cost, crowd, launches, locks, resolving
 from bench.bare import boot_ms
 from bench.chatpath import streams
 from bench.chatpath.ground import ground
@@ -22,7 +22,7 @@ from bench.launches import RUNS, write_skills
 BARE_RUNS = 10
 WARM_RUNS = 3
 EXAMPLES = Path(__file__).parents[1] / "examples/skills"
-PARTS = ("platform", "streams")
+PARTS = ("platform", "cost", "streams")
 
 
 def main(words: Sequence[str]) -> int:
@@ -34,6 +34,8 @@ def main(words: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         if "platform" in parts:
             figures += _platform(Path(folder))
+        if "cost" in parts:
+            figures += _cost(Path(folder) / "cost")
         if "streams" in parts:
             with ground(Path(folder) / "chat") as found:
                 figures += streams.measure(found, loads)
@@ -57,6 +59,15 @@ def _platform(folder: Path) -> list[Figure]:
                 *_launches(instance, refs),
                 *locks.measure(),
             ]
+
+
+def _cost(folder: Path) -> list[Figure]:
+    """On a platform of its own: what others left behind would be counted."""
+    root = folder / "bench-skills"
+    refs = write_skills(root, 2)
+    roots = f"{EXAMPLES},{root}"
+    with running(folder / "data", SKILL_RESOLVER_LOCAL_ROOTS=roots) as instance:
+        return cost.measure(instance, refs)
 
 
 def _start(instance: Instance) -> list[Figure]:

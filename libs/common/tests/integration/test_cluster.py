@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from common.messaging import connection as bus
 from common.messaging.streams import EVENTS_STREAM
+from common.messaging.wire import open_wire
 from common.running import set_up
 from common.testing.servers import free_port, script
 from nats.errors import Error as NatsError
@@ -121,6 +122,32 @@ class TestCluster:
                 await asyncio.sleep(0.2)
         await keys.close()
         await gateway.close()
+
+    async def test_journals_go_on_whichever_node_is_lost(self, nodes: list[Node]) -> None:
+        subject, heard = b"journal.session.ses_x", asyncio.Queue[bytes]()
+        async with (
+            open_wire(urls(nodes, "chat-proxy"), "chat-proxy") as writer,
+            open_wire(urls(nodes, "gateway"), "gateway") as reader,
+        ):
+            reader.subscribe(subject, heard.put_nowait)
+            for number, node in enumerate(nodes):
+                await node.kill()
+                async with asyncio.timeout(_SETTLED_S):
+                    body = str(number).encode()
+                    # What is said while the reader is away is missed: it is said again.
+                    while heard.empty():
+                        await writer.publish(subject, body)
+                        await asyncio.sleep(0.2)
+                    while await heard.get() != body or not heard.empty():
+                        pass
+                await node.start([other for other in nodes if other is not node])
+                await _listening(node.client)
+
+
+def urls(nodes: list[Node], user: str) -> str:
+    """All servers, with the login in the first."""
+    first, *others = nodes
+    return ",".join([first.url(user), *(f"nats://127.0.0.1:{node.client}" for node in others)])
 
 
 async def _leader(jetstream: JetStreamContext) -> str | None:

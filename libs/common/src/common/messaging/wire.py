@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import json
 import logging
+import random
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -79,8 +80,10 @@ class Wire:
 
     def __init__(self, url: str, name: str, *, ca_file: Path | None = None) -> None:
         self.interruptions = 0
-        self._servers = [_server(one) for one in url.split(",")]
-        self._options = _options(self._servers[0], name)
+        servers = [_server(one) for one in url.split(",")]
+        self._options = _options(servers[0], name)
+        # In an order of its own: else every process would load the same server of a cluster.
+        self._servers = random.sample(servers, len(servers))
         self._tls = _tls(url, ca_file)
         self._handlers: dict[bytes, tuple[bytes, OnBody]] = {}
         self._numbers = itertools.count(1)
