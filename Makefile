@@ -159,7 +159,7 @@ lock: PINNED = uv pip compile --quiet --upgrade --generate-hashes --no-header --
 vendor: $(READY) ## Copy the pinned browser files from npm into the gateway
 	@$(BIN)/python -m gateway.web.vendor
 
-docs: $(READY) ## Write what is derived from the code: event schemas, docs/openapi.json, the state diagram
+docs: $(READY) ## Write what is derived from the code: OpenAPI, AsyncAPI, schemas, settings, permissions, metrics; breaks no published schema
 	@$(BIN)/python docs/generate.py
 
 clean: ## Stop the platform and delete the environment; data under .local stay (DATA=1 deletes them too)

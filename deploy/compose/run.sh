@@ -96,6 +96,7 @@ restore)
     compose start $services
     healthy
     ;;
+operate) operate "${@:2}" ;;
 down) compose down --remove-orphans --timeout 15 "${@:2}" ;;
 *) compose "$@" ;;
 esac

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from common.contracts.__main__ import main, recorded
+from common.contracts.events import EVENTS as ALL_EVENTS
+from common.contracts.events import OWNER_CREATED
 from common.contracts.kit import Consumer, ConsumerError, Finding, verify
 
 EVENTS = [event for event in recorded() if event["type"].startswith("launch.")]
@@ -145,3 +147,33 @@ class TestCommand:
         assert main([*given, "-c", "import sys; print(len(sys.stdin.readlines()))"]) == 1
         assert main([*given, "-c", "import sys; sys.exit('no')"]) == 2
         assert "exit status 1: no" in capsys.readouterr().err
+
+
+class TestCheck:
+    """What `make docs` asks before it writes, and the build each time."""
+
+    @pytest.fixture
+    def published(self, tmp_path: Path) -> Path:
+        for event in ALL_EVENTS:
+            (tmp_path / f"{event.type}.json").write_text(json.dumps(event.schema()))
+        return tmp_path
+
+    def test_what_is_published_is_what_the_code_says(self, published: Path) -> None:
+        assert main(["check", str(published)]) == 0
+
+    def test_a_field_that_the_code_no_longer_has_is_status_1(
+        self, published: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        schema = OWNER_CREATED.schema()
+        schema["properties"]["e_mail"] = {"type": "string"}
+        (published / f"{OWNER_CREATED.type}.json").write_text(json.dumps(schema))
+
+        assert main(["check", str(published)]) == 1
+        told = capsys.readouterr().err
+        assert "owner.created.v1.e_mail: removed field" in told
+        assert "make it a new version" in told
+
+    def test_an_event_that_is_gone_is_status_1(self, published: Path) -> None:
+        (published / "owner.renamed.v1.json").write_text("{}")
+
+        assert main(["check", str(published)]) == 1

@@ -71,7 +71,7 @@ def _restricting(commands: Commands) -> None:
     )
     for command in (blocking, unblocking, draining, resuming):
         command.add_argument("--reason", required=True, help="told to users, and for the audit")
-        command.add_argument("--by", default=getpass.getuser(), help="for the audit (%(default)s)")
+        command.add_argument("--by", default=_user(), help="for the audit (%(default)s)")
 
 
 def _telling(commands: Commands) -> None:
@@ -99,6 +99,14 @@ def _keeping(commands: Commands) -> None:
     checking = commands.add_parser("verify", help="say whether a back-up is whole")
     for command in (saving, loading, checking):
         command.add_argument("folder", type=Path)
+
+
+def _user() -> str:
+    """A container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
 
 
 def moment(text: str) -> datetime:

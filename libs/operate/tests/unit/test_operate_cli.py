@@ -50,6 +50,14 @@ class TestWords:
 
         assert ended.value.code == 2
 
+    def test_a_user_without_a_name_is_the_operator(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def nameless() -> str:
+            raise KeyError
+
+        monkeypatch.setattr("getpass.getuser", nameless)
+
+        assert parser().parse_args(["block", "a/b", "--reason", "x"]).by == "operator"
+
     def test_a_moment_is_utc_unless_it_says_otherwise(self) -> None:
         for text in ("2026-01-31T08:00", "2026-01-31T08:00Z", "2026-01-31T09:00+01:00"):
             asked = parser().parse_args(["republish", "--since", text])

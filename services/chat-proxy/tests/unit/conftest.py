@@ -54,6 +54,7 @@ class FakeSandboxes:
     renewed: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    refusal: Exception | None = None
     notices: tuple[str, ...] = ()
     state: LaunchState = LaunchState.READY
 
@@ -98,6 +99,8 @@ class FakeSandboxes:
         )
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         if use_lease_id in self.gone:
             raise GoneError("this use-lease has ended")
         self.renewed.append(use_lease_id)

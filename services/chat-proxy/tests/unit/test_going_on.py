@@ -17,9 +17,7 @@ from chat_proxy.model.agent import (
     TranscriptMessage,
 )
 from common.contracts.chat import Attach, TurnState
-from common.errors import (
-    ErrorCode,
-)
+from common.errors import ErrorCode, ForbiddenError
 
 OWNER = "own_" + "1" * 20
 DONE = Finished(AgentStatus.COMPLETE, "Hello.", Tokens(total=7, calls=1))
@@ -126,6 +124,23 @@ class TestLease:
         await finished(world, runner)
 
         assert world.sandboxes.released == ["use_2"]
+
+    async def test_a_skill_that_the_operator_blocks_meanwhile_ends_the_turn(
+        self, world: Any
+    ) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        world.agents.last.tell(TextDelta("Hel"))
+        await world.until(lambda: "text" in world.live.kinds)
+        world.sandboxes.refusal = ForbiddenError("blocked", code=ErrorCode.SKILL_BLOCKED)
+        world.clock.advance(timedelta(seconds=10))
+
+        await runner.tick()
+        turn = await finished(world, runner)
+
+        assert turn.state is TurnState.FAILED
+        assert turn.error.code == ErrorCode.SKILL_BLOCKED
+        assert world.agents.last.interrupts == 1
 
 
 class TestTakeover:
