@@ -6,7 +6,7 @@ with what the agent said.
 Each round is a turn in every session; in its middle one program is killed and started again. Every
 session has a viewer that is cut after random numbers of bytes and resumes by number, at any of two
 gateways, and one that is never cut on purpose. A third of the turns use tools, a fifth ask for an
-approval, which two windows answer at once.
+approval, which two windows answer at once. At last the relay is killed under the real Hermes.
 """
 
 import argparse
@@ -21,12 +21,15 @@ from typing import Any
 import aiohttp
 from common import mongo
 
+from chaos import floods, relays
 from chaos.count import Count
 from chaos.crowd import Crowd, gathered
 from chaos.faults import FAULTS
 from chaos.stage import Stage, running
 
 _SUMS = ("cases", "lost", "doubled", "out_of_order", "left_over", "without_end")
+RELAY = "the relay killed"
+FLOOD = "an agent that floods"
 _LATE = 40
 _SETTLED_S = 20
 
@@ -34,13 +37,22 @@ _SETTLED_S = 20
 async def all_rounds(asked: argparse.Namespace) -> Count:
     count = Count()
     wanted = [name for name in FAULTS if asked.wanted in name]
-    if not wanted:
+    apart = [name for name in (FLOOD, RELAY) if asked.wanted in name]
+    if not wanted and not apart:
         return count
     async with running(asked.logs) as stage, aiohttp.ClientSession() as http:
-        crowd = await gathered(stage, http, asked.sessions, asked.seed)
-        for name in wanted:
-            await _told(crowd, name, count)
-        await crowd.late(count, _LATE)
+        if wanted:
+            crowd = await gathered(stage, http, asked.sessions, asked.seed)
+            for name in wanted:
+                await _told(crowd, name, count)
+            await crowd.late(count, _LATE)
+        if FLOOD in apart:
+            count.flood = await floods.measured(stage, http, asked.seed, count)
+            count.problems += count.flood.problems
+            sys.stdout.write(f"{FLOOD}: {count.flood}\n")
+        if RELAY in apart:
+            count.relay = await relays.killed(stage, http, asked.seed)
+            sys.stdout.write(f"{RELAY}, apart: {count.relay}\n")
         count.left_over += await _unfinished(stage)
     return count
 
@@ -57,7 +69,7 @@ async def _told(crowd: Crowd, name: str, count: Count) -> None:
 
 async def _unfinished(stage: Stage) -> int:
     """Turns that are not closed and approvals that are not ended when all is over."""
-    client = mongo.open_client(stage.mongodb_uri)
+    client = mongo.open_client(stage.common["MONGODB_URI"])
     database = mongo.database_of(client, "chat-proxy")
     left = 0
     for _ in range(_SETTLED_S):

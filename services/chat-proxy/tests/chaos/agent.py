@@ -20,6 +20,9 @@ from chaos.answers import Said, Step, Thought, Used, answer_of
 TOKEN = "agent-token"
 CONTRACT = 4
 APPROVAL_S = 25.0
+FLOOD = "[[flood]]"
+MOST_FLOODED = 400_000_000
+_WAVE = "wave " * 1000
 
 Message = dict[str, Any]
 
@@ -42,13 +45,14 @@ class Conversation:
 
 class Agent:
     """`ran` counts, by command, how often a dangerous one was executed; `prompts` how often each
-    prompt was taken.
+    prompt was taken, `flooded` the characters of floods.
     """
 
     def __init__(self) -> None:
         self.port = 0
         self.ran = Counter[str]()
         self.prompts = Counter[str]()
+        self.flooded = 0
         self._by_name: dict[str, Conversation] = {}
         self._by_live: dict[str, Conversation] = {}
         self._working: set[asyncio.Future[None]] = set()
@@ -136,8 +140,11 @@ class Agent:
         conversation.prompt, conversation.said, conversation.step = text, "", ""
         conversation.running, conversation.interrupted = True, False
         conversation.messages.append({"role": "user", "content": text})
-        self.prompts[answer_of(text).prompt] += 1
-        working = asyncio.ensure_future(self._answer(conversation, text))
+        if FLOOD in text:
+            working = asyncio.ensure_future(self._flood(conversation))
+        else:
+            self.prompts[answer_of(text).prompt] += 1
+            working = asyncio.ensure_future(self._answer(conversation, text))
         self._working.add(working)
         working.add_done_callback(self._working.discard)
         return {"status": "streaming"}
@@ -158,6 +165,15 @@ class Agent:
         )
         conversation.running = False
         await _tell(conversation, "message.complete", text=text, status=status, usage={})
+
+    async def _flood(self, conversation: Conversation) -> None:
+        """Say more than anybody can hold, as fast as it is taken."""
+        while not conversation.interrupted and self.flooded < MOST_FLOODED:
+            self.flooded += len(_WAVE)
+            await _tell(conversation, "message.delta", text=_WAVE)
+            await asyncio.sleep(0)
+        conversation.running = False
+        await _tell(conversation, "message.complete", text="", status="interrupted", usage={})
 
     async def _do(self, conversation: Conversation, step: Step) -> None:
         match step:

@@ -11,12 +11,26 @@ from typing import Any
 from chaos.agent import Agent
 from chaos.answers import Answer, marks
 from chaos.person import Person
+from chaos.relays import RelayCount
 from chaos.viewer import Seen, shown
 
 
 @dataclass
+class FloodCount:
+    """`grown_mib` is by how much each program grew at most, `kept` the characters of the flood
+    that stand in its journal.
+    """
+
+    said: int = 0
+    kept: int = 0
+    stalled_given_up: int = 0
+    grown_mib: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Count:
-    """`cases` are turns; what else is counted apart stands in `facts`."""
+    """`cases` are turns; `relay` is counted apart, `facts` are no failures."""
 
     cases: int = 0
     viewers: int = 0
@@ -27,13 +41,15 @@ class Count:
     out_of_order: int = 0
     left_over: int = 0
     without_end: int = 0
+    relay: RelayCount | None = None
+    flood: FloodCount | None = None
     facts: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
         bad = self.lost + self.doubled + self.out_of_order + self.left_over + self.without_end
-        return bad == 0 and not self.problems
+        return bad == 0 and not self.problems and not (self.relay and self.relay.wrong)
 
     def note(self, fact: str) -> None:
         self.facts[fact] = self.facts.get(fact, 0) + 1

@@ -8,11 +8,13 @@ They keep no state, so whoever comes next answers as well.
 import asyncio
 import base64
 import sys
+import tempfile
 from datetime import timedelta
 
 from common.clock import utc_now
 from common.contracts import keys, sandbox, skills
 from common.contracts.base import Empty
+from common.errors import ErrorCode, NotFoundError
 from common.ids import new_id
 from common.messaging.connection import connect
 from common.messaging.rpc import RpcServer
@@ -44,6 +46,16 @@ class Neighbours:
     async def resolve_owner(self, _: keys.ResolveOwner) -> keys.Owner:
         return keys.Owner(owner_id=OWNER, created_at=utc_now())
 
+    async def get_settings(self, _: keys.GetSettings) -> keys.OwnerSettings:
+        return keys.OwnerSettings(provider="demo", model="demo")
+
+    async def reveal(self, _: keys.Reveal) -> keys.Revealed:
+        message = "the demo model has no key"
+        raise NotFoundError(message, code=ErrorCode.SECRET_NOT_FOUND)
+
+    async def authorize(self, _: sandbox.AuthorizeRelay) -> sandbox.RelayGrant:
+        return sandbox.RelayGrant(owner_id=OWNER, sandbox_id="sandbox-1", in_use=1)
+
     async def get_launch(self, request: sandbox.GetLaunch) -> sandbox.Launch:
         return sandbox.Launch(
             id=request.launch_id,
@@ -63,7 +75,7 @@ class Neighbours:
             url=SecretStr(f"http://9119-agent.localhost:{self._agent_port}"),
             headers={"Host": SecretStr(f"127.0.0.1:{self._agent_port}")},
             token=SecretStr(TOKEN),
-            workspace=f"/work/{request.session_id}",
+            workspace=tempfile.gettempdir(),
             skill_directory=f"/skills/{request.skill_directory}",
             provider="demo",
             model="demo",
@@ -92,6 +104,9 @@ async def serve(nats_url: str, agent_port: int) -> None:
         RpcServer(connection, service="skill-resolver") as resolver,
     ):
         await holders.serve(keys.RESOLVE_OWNER, own.resolve_owner)
+        await holders.serve(keys.GET_SETTINGS, own.get_settings)
+        await holders.serve(keys.REVEAL, own.reveal)
+        await sandboxes.serve(sandbox.AUTHORIZE_RELAY, own.authorize)
         await sandboxes.serve(sandbox.GET_LAUNCH, own.get_launch)
         await sandboxes.serve(sandbox.ACQUIRE_AGENT, own.acquire)
         await sandboxes.serve(sandbox.RENEW_USE, own.renew)

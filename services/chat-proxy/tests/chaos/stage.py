@@ -16,6 +16,7 @@ import aiohttp
 from common.testing.servers import free_port, script
 
 from chaos.agent import APPROVAL_S, Agent
+from chaos.neighbours import READY
 
 HERE = Path(__file__).parent
 UP_S = 60.0
@@ -24,7 +25,9 @@ MOST = "1000000"
 
 @dataclass
 class Program:
-    """`health` is a URL that answers 200 when it is ready; without one its port is enough."""
+    """It is up when `health`, a URL, answers 200, when its log `says` so once more, or when
+    somebody listens on its port.
+    """
 
     name: str
     command: Sequence[str]
@@ -32,9 +35,11 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     health: str = ""
     log: Path = Path(os.devnull)
+    says: str = ""
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
+        said = self._times_said()
         with self.log.open("a") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -44,7 +49,7 @@ class Program:
                 stderr=log,
             )
         async with asyncio.timeout(UP_S):
-            while not await self._is_up():
+            while not await self._is_up(said):
                 await asyncio.sleep(0.05)
 
     async def kill(self) -> None:
@@ -55,9 +60,14 @@ class Program:
             await self.process.wait()
             self.process = None
 
-    async def _is_up(self) -> bool:
+    def _times_said(self) -> int:
+        return self.log.read_text().count(self.says) if self.says and self.log.exists() else 0
+
+    async def _is_up(self, said: int) -> bool:
         assert self.process is not None
         assert self.process.returncode is None, f"{self.name} has ended"
+        if self.says:
+            return self._times_said() > said
         if self.health:
             return await _answers(self.health)
         try:
@@ -76,8 +86,10 @@ class Stage:
     neighbours: Program
     proxies: list[Program]
     gateways: list[Program]
-    mongodb_uri: str
-    nats_url: str
+    common: Mapping[str, str]
+    hermes_port: int
+    folder: Path
+    logs: Path
 
     @property
     def programs(self) -> list[Program]:
@@ -109,17 +121,26 @@ def _stage(agent: Agent, folder: Path, logs: Path) -> Stage:
     bus_port, store_port = free_port(), free_port()
     nats_url, mongodb_uri = f"nats://127.0.0.1:{bus_port}", f"mongodb://127.0.0.1:{store_port}"
     common = {"NATS_URL": nats_url, "MONGODB_URI": mongodb_uri, "DEPLOYMENT_ID": "chaos"}
-    stand_ins = [sys.executable, "-m", "chaos.neighbours", nats_url, str(agent.port)]
+    hermes_port = free_port()
+    ports = (agent.port, hermes_port)
     return Stage(
         agent=agent,
         bus=Program("bus", _bus(bus_port, folder), bus_port, log=logs / "bus.log"),
         store=Program("store", _store(store_port, folder), store_port, log=logs / "store.log"),
-        neighbours=Program("neighbours", stand_ins, bus_port, log=logs / "neighbours.log"),
-        proxies=[_proxy(number, agent, common, logs) for number in range(2)],
+        neighbours=neighbours_of(nats_url, agent.port, logs),
+        proxies=[_proxy(number, ports, common, logs) for number in range(2)],
         gateways=[_gateway(number, common, logs) for number in range(2)],
-        mongodb_uri=mongodb_uri,
-        nats_url=nats_url,
+        common=common,
+        hermes_port=hermes_port,
+        folder=folder,
+        logs=logs,
     )
+
+
+def neighbours_of(nats_url: str, agent_port: int, logs: Path) -> Program:
+    """Stand-ins that name this agent."""
+    command = [sys.executable, "-m", "chaos.neighbours", nats_url, str(agent_port)]
+    return Program("neighbours", command, 0, log=logs / "neighbours.log", says=READY)
 
 
 def _bus(port: int, folder: Path) -> list[str]:
@@ -132,12 +153,12 @@ def _store(port: int, folder: Path) -> list[str]:
     return [*command, "--storage-path", str(folder / "store"), "--log-level", "ERROR"]
 
 
-def _proxy(number: int, agent: Agent, common: Mapping[str, str], logs: Path) -> Program:
+def _proxy(number: int, agents: Sequence[int], common: Mapping[str, str], logs: Path) -> Program:
     port = free_port()
     environment = {
         **common,
         "CHAT_PROXY_HEALTH_PORT": str(port),
-        "CHAT_PROXY_PREVIEW_DOMAINS": f"localhost:{agent.port}",
+        "CHAT_PROXY_PREVIEW_DOMAINS": ",".join(f"localhost:{port}" for port in agents),
         "CHAT_PROXY_TURNS_PER_OWNER": MOST,
         "CHAT_PROXY_APPROVAL_TTL": f"PT{int(APPROVAL_S) - 5}S",
         "CHAT_PROXY_AGENT_APPROVAL_TTL": f"PT{int(APPROVAL_S)}S",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ from gateway.web.site import add_pages
 
 logger = logging.getLogger(__name__)
 
+_SEND_BUFFER_BYTES = 256 * 1024
+_UNTAKEN_MS = 60_000
+
 SERVICES = ("keys", "skill-resolver", "sandbox-manager", "chat-proxy")
 
 
@@ -70,7 +74,7 @@ async def run(settings: Settings) -> None:
             )
         )
         settle()
-        serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve())
+        serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve([server.listener()]))
         stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         logger.info("serving", extra={"port": settings.port, "auth": settings.auth})
         done, _ = await asyncio.wait(
@@ -95,7 +99,17 @@ class Wiring:
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process."""
+    """Leaves signals to the process, and bounds what the system keeps for a slow client."""
+
+    def listener(self) -> socket.socket:
+        """Every connection has its options: by itself the system would let each buffer grow to
+        megabytes, and keep it for as long as a client that takes nothing is there.
+        """
+        listener = self.config.bind_socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS)
+        return listener
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
