@@ -159,6 +159,9 @@ lock: PINNED = uv pip compile --quiet --upgrade --generate-hashes --no-header --
 vendor: $(READY) ## Copy the pinned browser files from npm into the gateway
 	@$(BIN)/python -m gateway.web.vendor
 
+screenshots: $(READY) ## Write every page in both themes to docs/screenshots/: needs chromium
+	@$(BIN)/python tests/browser/screenshots.py docs/screenshots
+
 docs: $(READY) ## Write what is derived from the code: OpenAPI, AsyncAPI, schemas, settings, permissions, metrics; breaks no published schema
 	@$(BIN)/python docs/generate.py
 
@@ -169,4 +172,4 @@ clean: ## Stop the platform and delete the environment; data under .local stay (
 help: ## Print this
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-17s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean images compose-up compose-down compose-token chart test-containers test-browser help
+.PHONY: up types down logs try token setup fix check lint run test test-unit test-integration e2e chaos security audit secrets sbom bench lock vendor docs clean images compose-up compose-down compose-token chart test-containers test-browser screenshots help

@@ -11,7 +11,7 @@ from pathlib import Path
 from local_platform.instance import Instance, running
 from local_platform.visitor import Visitor
 
-from bench import cost, crowd, launches, locks, resolving
+from bench import cost, crowd, launches, locks, pages, resolving
 from bench.bare import boot_ms
 from bench.chatpath import streams
 from bench.chatpath.ground import ground
@@ -22,7 +22,7 @@ from bench.launches import RUNS, write_skills
 BARE_RUNS = 10
 WARM_RUNS = 3
 EXAMPLES = Path(__file__).parents[1] / "examples/skills"
-PARTS = ("platform", "cost", "streams")
+PARTS = ("platform", "cost", "streams", "pages")
 
 
 def main(words: Sequence[str]) -> int:
@@ -39,6 +39,9 @@ def main(words: Sequence[str]) -> int:
         if "streams" in parts:
             with ground(Path(folder) / "chat") as found:
                 figures += streams.measure(found, loads)
+        if "pages" in parts:
+            with running(Path(folder) / "pages") as instance:
+                figures += pages.measure(instance)
     print(table(figures))
     print(f"\nwritten to {keep(about, figures).relative_to(Path.cwd())}")
     return 0 if all(figure.ok is not False for figure in figures) else 1

@@ -14,9 +14,11 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 # The kit has modules of its own.
 sys.path.insert(0, str(Path(__file__).parent))
 
+from browser_kit.oddities import write_oddities
 from browser_kit.visiting import Meet, Person
 from browser_kit.watching import Watch
 
+EXAMPLES = Path(__file__).parents[2] / "examples/skills"
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--headless",
@@ -62,7 +64,10 @@ def platform(
     if kept := request.config.getoption("--platform"):
         yield Instance.of(Path(kept))
         return
-    with running(tmp_path_factory.mktemp("platform")) as instance:
+    odd = write_oddities(tmp_path_factory.mktemp("oddities"))
+    roots = f"{EXAMPLES},{odd}"
+    data = tmp_path_factory.mktemp("platform")
+    with running(data, SKILL_RESOLVER_LOCAL_ROOTS=roots) as instance:
         yield instance
 
 
@@ -78,13 +83,20 @@ def meet(browser: Browser, platform: Instance, names: Iterator[str]) -> Iterator
     """
     met: list[Person] = []
 
-    def meet(*, theme: Theme = "dark", width: int = WIDE, again: Person | None = None) -> Person:
+    def meet(
+        *,
+        theme: Theme = "dark",
+        width: int = WIDE,
+        again: Person | None = None,
+        scripts: bool = True,
+    ) -> Person:
         visitor = again.visitor if again else Visitor.named(next(names), platform)
         context = browser.new_context(
             viewport={"width": width, "height": HEIGHTS[width]},
             color_scheme=theme,
             extra_http_headers={"Authorization": f"Bearer {visitor.token}"},
             reduced_motion="reduce",
+            java_script_enabled=scripts,
         )
         context.set_default_timeout(PATIENCE_MS)
         watch = Watch()

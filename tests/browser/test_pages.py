@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from browser_kit.oddities import BLOCKED, HOSTILE, LABEL, RISKY, odd
 from browser_kit.visiting import HELLO_PAGE, Meet, answered, say
 from browser_kit.watching import accessibility_findings
 from playwright.sync_api import Page
@@ -28,7 +29,13 @@ PLACES = [
     Place("home", lambda *_: "/"),
     Place("nothing found", lambda *_: "/?ref=examples/skills/helo"),
     Place("skill", lambda *_: HELLO_PAGE),
+    Place("skill with findings", lambda *_: odd(RISKY)),
+    Place("blocked skill", lambda *_: odd(BLOCKED)),
+    Place("hostile skill", lambda *_: odd(HOSTILE)),
+    Place("source", lambda *_: f"{odd(RISKY)}?file=scripts/run.sh"),
+    Place("repository", lambda *_: f"/local/{LABEL}"),
     Place("dashboard", lambda *_: "/dashboard"),
+    Place("share", lambda session, _: f"/ui/sessions/{session}/share"),
     Place("settings", lambda *_: "/settings"),
     Place("docs", lambda *_: "/docs"),
     Place("lost", lambda *_: "/nothing"),
