@@ -73,7 +73,8 @@ FIRST_TEXT = Histogram(
     "first_text", "From the message to the first word of the answer", bounds=SLOW
 )
 CHUNK_DELAY = Histogram(
-    "chunk_delay", "From what the agent sent, one read of its socket, to its place on the bus"
+    "chunk_delay",
+    "From what the agent sent to its place on the bus; one read of its socket in sixteen",
 )
 TURNS_HELD = Gauge("chat_proxy_turns_held", "{turn}", "Turns that this process runs")
 JOURNAL_LAG = Gauge(

@@ -5,6 +5,7 @@ when the connection breaks.
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from common.contracts.chat import TurnState
@@ -28,6 +29,11 @@ from chat_proxy.service.writer import JournalWriter
 
 logger = logging.getLogger(__name__)
 
+_MEASURED = 16
+"""One read of the agent in so many is timed: that shows the delay as well, and costs a stream
+nothing.
+"""
+
 _LOST = "The agent ended before its answer was complete; what it had said is kept."
 _TOO_LONG = failed(
     ErrorCode.AGENT_ERROR, "The answer grew beyond what one turn may hold; what fits is kept."
@@ -49,6 +55,7 @@ class Conversation:
         self._running = running
         self._link = link
         self._outside = outside
+        self._reads = 0
         self.writer = writer
         self.scribe = Scribe(writer, running.session.skill)
         self.desk = ApprovalDesk(running, writer, outside, lambda: link.agent)
@@ -125,17 +132,23 @@ class Conversation:
                 agent = await self._attach()
                 continue
             self._running.heard_at = self._outside.clock()
-            began, answered = time.perf_counter(), self.scribe.answered
-            for event in events:
-                await self._write(event)
-                if self.writer.answer.is_full:
-                    break
-            await self.writer.publish()
-            CHUNK_DELAY.record(time.perf_counter() - began)
-            if self.scribe.answered and not answered:
-                waited = self._outside.clock() - self._running.turn.created_at
-                FIRST_TEXT.record(waited.total_seconds())
+            await self._take(events)
         return self.scribe.outcome(self.scribe.finished)
+
+    async def _take(self, events: Sequence[AgentEvent]) -> None:
+        """Write and tell what one read of the agent brought."""
+        began, answered = time.perf_counter(), self.scribe.answered
+        for event in events:
+            await self._write(event)
+            if self.writer.answer.is_full:
+                break
+        await self.writer.publish()
+        self._reads += 1
+        if self._reads % _MEASURED == 1:
+            CHUNK_DELAY.record(time.perf_counter() - began)
+        if self.scribe.answered and not answered:
+            waited = self._outside.clock() - self._running.turn.created_at
+            FIRST_TEXT.record(waited.total_seconds())
 
     async def _cut(self) -> Outcome:
         """What an agent says without end is read no further."""
