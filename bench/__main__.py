@@ -13,7 +13,7 @@ from local_platform.visitor import Visitor
 
 from bench import cost, crowd, launches, locks, pages, resolving
 from bench.bare import boot_ms
-from bench.chatpath import streams
+from bench.chatpath import overhead, streams
 from bench.chatpath.ground import ground
 from bench.codeload import serving
 from bench.figures import Figure, keep, machine, percentile, table
@@ -22,7 +22,7 @@ from bench.launches import RUNS, write_skills
 BARE_RUNS = 10
 WARM_RUNS = 3
 EXAMPLES = Path(__file__).parents[1] / "examples/skills"
-PARTS = ("platform", "cost", "streams", "pages")
+PARTS = ("platform", "cost", "turns", "streams", "pages")
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,15 +36,22 @@ def main(words: Sequence[str]) -> int:
             figures += _platform(Path(folder))
         if "cost" in parts:
             figures += _cost(Path(folder) / "cost")
-        if "streams" in parts:
-            with ground(Path(folder) / "chat") as found:
-                figures += streams.measure(found, loads)
+        if {"turns", "streams"} & set(parts):
+            figures += _chat(Path(folder) / "chat", parts, loads)
         if "pages" in parts:
             with running(Path(folder) / "pages") as instance:
                 figures += pages.measure(instance)
     print(table(figures))
     print(f"\nwritten to {keep(about, figures).relative_to(Path.cwd())}")
     return 0 if all(figure.ok is not False for figure in figures) else 1
+
+
+def _chat(folder: Path, parts: Sequence[str], loads: Sequence[str]) -> list[Figure]:
+    with ground(folder) as found:
+        return [
+            *(overhead.measure(found) if "turns" in parts else ()),
+            *(streams.measure(found, loads) if "streams" in parts else ()),
+        ]
 
 
 def _platform(folder: Path) -> list[Figure]:

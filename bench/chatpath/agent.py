@@ -105,6 +105,10 @@ class Agent:
         self.is_tapped = told["on"]
         return {}
 
+    async def forget(self, _: Answer) -> Answer:
+        self.asked_at = self.answered_at = 0
+        return {}
+
     async def tapped(self, _: Answer) -> Answer:
         """When the real agent was last asked, and when it first answered after that."""
         return {"asked_ns": self.asked_at, "answered_ns": self.answered_at}
@@ -319,8 +323,9 @@ class _Asking(asyncio.Protocol):
         self._upstream = upstream
 
     def data_received(self, data: bytes) -> None:
-        self._agent.asked_at = time.monotonic_ns()
-        self._agent.answered_at = 0
+        # The last that was sent before the first answer is the prompt.
+        if not self._agent.answered_at:
+            self._agent.asked_at = time.monotonic_ns()
         self._upstream.write(data)
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -331,7 +336,7 @@ async def main(host: str, port: str, previews_port: str) -> None:
     agent = Agent(int(previews_port))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(agent), host, int(port), backlog=2048)
-    names = ("waiting", "go", "finish", "tap", "tapped")
+    names = ("waiting", "go", "finish", "tap", "tapped", "forget")
     async with server:
         await serve({name: getattr(agent, name) for name in names})
 

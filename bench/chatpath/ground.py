@@ -41,6 +41,10 @@ class Session:
     def events(self) -> str:
         return f"/api/sessions/{self.id}/events"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.visitor.token}"}
+
     def say(self, text: str) -> dict[str, Any]:
         turn: dict[str, Any] = self.visitor.post(f"/api/sessions/{self.id}/turns", text=text)
         return turn
@@ -55,6 +59,13 @@ class Ground:
     viewers: Helper
     agent_url: str
     sessions: Sequence[Session]
+
+    def new_session(self) -> Session:
+        """One of the first owner that was never used."""
+        first = self.sessions[0]
+        detail = first.visitor.get(f"/api/sessions/{first.id}")
+        made = first.visitor.post("/api/sessions", launch_id=detail["launch_id"])
+        return Session(made["id"], first.visitor)
 
     @property
     def pids(self) -> list[int]:

@@ -96,7 +96,7 @@ def _platform(ground: Ground, load: Load) -> Run:
     streams = [
         {
             "path": session.events,
-            "headers": {"Authorization": f"Bearer {session.visitor.token}"},
+            "headers": session.headers,
             "number": number,
             "is_session": True,
         }

@@ -139,7 +139,10 @@ class Conversation:
         """Write and tell what one read of the agent brought."""
         began, answered = time.perf_counter(), self.scribe.answered
         for event in events:
-            await self._write(event)
+            if isinstance(event, ApprovalAsk | ToolEnd):
+                await self._write(event)
+            else:
+                self.scribe.write(event)
             if self.writer.answer.is_full:
                 break
         await self.writer.publish()

@@ -8,6 +8,7 @@ from common.errors import AppError, InvalidError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.endpoints.observed import RAW_SEND
 from gateway.errors import problem
 from gateway.model.frames import Frame, encode, encode_error
 from gateway.service.viewing import TICK, Viewer, Viewers
@@ -47,8 +48,8 @@ class EventStream(Response):
         self._encode = encode
         self._rest_s = rest_s
 
-    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
-        streaming = asyncio.ensure_future(self._stream(send))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        streaming = asyncio.ensure_future(self._stream(send, scope.get(RAW_SEND, send)))
         leaving = asyncio.ensure_future(_until_gone(receive))
         self._viewer.on_stuck = leaving.cancel
         try:
@@ -61,18 +62,18 @@ class EventStream(Response):
         if not streaming.cancelled():
             streaming.result()
 
-    async def _stream(self, send: Send) -> None:
+    async def _stream(self, send: Send, raw_send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
-        await self._send(send, b"retry: %d\n\n" % _RETRY_MS)
+        await self._send(raw_send, b"retry: %d\n\n" % _RETRY_MS)
         async for frames in self._viewer.batches(quiet=self._quiet_ticks):
             announced = self._viewer.take_announced()
             body = self._encode(frames) if frames else b"" if announced else _QUIET
             if announced or body:
-                await self._send(send, body + announced)
+                await self._send(raw_send, body + announced)
             if self._rest_s is not None:
                 await asyncio.sleep(self._rest_s())
         if self._viewer.error is not None:
-            await self._send(send, encode_error(problem(self._viewer.error)))
+            await self._send(raw_send, encode_error(problem(self._viewer.error)))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send, body: bytes) -> None:

@@ -18,6 +18,11 @@ from gateway.endpoints.problems import respond
 
 logger = logging.getLogger(__name__)
 
+RAW_SEND = "gateway.send"
+"""The key of the scope under which the server's own `send` is found: what a stream sends after its
+head needs nothing of what lies between.
+"""
+
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DEFAULTS = {
@@ -45,6 +50,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        scope[RAW_SEND] = send
         status = 0
 
         async def send_observed(message: Message) -> None:

@@ -7,8 +7,7 @@ stand in the usual order a pattern does that without parsing the rest.
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _SESSION = re.compile(
     rb'\{"seq":(\d+),(?:"seq_from":(null|\d+),)?"at":"[^"]*","turn_id":"[^"]*","type":"([a-z.]+)"'
@@ -16,8 +15,7 @@ _SESSION = re.compile(
 _LAUNCH = re.compile(rb'\{"type":"([a-z.]+)","seq":(\d+),')
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """An entry that covers the numbers `first` to `last`; `line` is its JSON without a line
     break.
     """

@@ -60,7 +60,8 @@ class Viewer:
         self._limit = limit_bytes
         self._live: list[Frame] = []
         self._live_bytes = 0
-        self._news = asyncio.Event()
+        self._has_news = False
+        self._waiting: asyncio.Future[None] | None = None
         self._is_closed = False
         self._is_behind = False
         self._quiet_ticks = 0
@@ -78,7 +79,7 @@ class Viewer:
         """
         if self._source.last_type is None and not self._is_closed:
             self._announced += event
-            self._news.set()
+            self._wake()
 
     def take_announced(self) -> bytes:
         announced, self._announced = self._announced, b""
@@ -95,7 +96,7 @@ class Viewer:
         if self._live_bytes > self._limit:
             detail = "this viewer reads too slowly; come back from the last number you have"
             self._end(RateLimitedError(detail, code=ErrorCode.SLOW_VIEWER))
-        self._news.set()
+        self._wake()
 
     async def begin(self) -> None:
         """Ask for the first piece of history. Raises what the owning service raises."""
@@ -108,8 +109,7 @@ class Viewer:
         async for frames in self._catch_up(self._first):
             yield frames
         while not self._is_closed:
-            await self._news.wait()
-            self._news.clear()
+            await self._news()
             live, self._live, self._live_bytes = self._live, [], 0
             admitted, refused = self._admit(live)
             if admitted:
@@ -132,11 +132,23 @@ class Viewer:
         if self._sending_ticks == STUCK_TICKS:
             self.on_stuck()
         self._is_behind = self._is_behind or is_interrupted
-        self._news.set()
+        self._wake()
 
     def close(self) -> None:
         """End without an error: the client has gone, or shall come back by number."""
         self._end(None)
+
+    def _wake(self) -> None:
+        self._has_news = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def _news(self) -> None:
+        # An event would cost as much again as all else that is done for an entry here.
+        if not self._has_news:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        self._has_news = False
 
     def _admit(self, frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
         """What follows on without a gap, and the rest."""
@@ -199,7 +211,7 @@ class Viewer:
             self._is_closed = True
             self.error = error
             self._live, self._live_bytes = [], 0
-        self._news.set()
+        self._wake()
 
 
 class Viewers:

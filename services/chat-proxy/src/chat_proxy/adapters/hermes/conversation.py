@@ -64,7 +64,7 @@ class HermesConversation(AgentSession):
         self._translator = Translator()
         self._waiting: list[Message] = []
         self._waiting_size = 0
-        self._arrived = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
         self._is_lost = False
         self._is_resting = False
         self._before_start = False
@@ -120,8 +120,8 @@ class HermesConversation(AgentSession):
                 if self._is_lost:
                     message = "the connection to the agent broke"
                     raise AgentLostError(message)
-                self._arrived.clear()
-                await self._arrived.wait()
+                self._arrival = asyncio.get_running_loop().create_future()
+                await self._arrival
                 continue
             messages, self._waiting, self._waiting_size = self._waiting, [], 0
             events = await self._translated(messages)
@@ -165,7 +165,8 @@ class HermesConversation(AgentSession):
                 # It sends faster than anybody can write it down.
                 self._is_lost = True
                 self._waiting = []
-        self._arrived.set()
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     async def _translated(self, messages: list[Message]) -> list[AgentEvent]:
         events: list[AgentEvent] = []
