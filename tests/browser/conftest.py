@@ -78,19 +78,22 @@ def names() -> Iterator[str]:
 
 @pytest.fixture
 def meet(browser: Browser, platform: Instance, names: Iterator[str]) -> Iterator[Meet]:
-    """Each call is a person whom the platform has never seen, or another device of `again`; a
+    """Each call is a person whom the platform has never seen, or another device of `visitor`; a
     page that did something wrong fails the test.
     """
     met: list[Person] = []
+    new: list[Visitor] = []
 
     def meet(
         *,
         theme: Theme = "dark",
         width: int = WIDE,
-        again: Person | None = None,
+        visitor: Visitor | None = None,
         scripts: bool = True,
     ) -> Person:
-        visitor = again.visitor if again else Visitor.named(next(names), platform)
+        if visitor is None:
+            visitor = Visitor.named(next(names), platform)
+            new.append(visitor)
         context = browser.new_context(
             viewport={"width": width, "height": HEIGHTS[width]},
             color_scheme=theme,
@@ -107,7 +110,8 @@ def meet(browser: Browser, platform: Instance, names: Iterator[str]) -> Iterator
     yield meet
     for person in met:
         person.context.close()
-        person.visitor.http.close()
+    for visitor in new:
+        visitor.http.close()
     problems = [problem for person in met for problem in person.watch.problems]
     assert not problems, "\n".join(problems)
 

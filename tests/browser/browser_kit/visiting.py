@@ -1,5 +1,6 @@
 """A person in front of a browser."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,6 +51,17 @@ def say(page: Page, text: str) -> None:
     """Type a message and send it as most people do."""
     page.get_by_label("Your message").fill(text)
     page.get_by_label("Your message").press("Enter")
+
+
+def speaking(page: Page) -> None:
+    """Wait until the last answer has begun, and goes on."""
+    words = page.locator(".turn:last-child .words").last
+    expect(words).to_contain_text(re.compile(r"\w+ \w+"), timeout=ANSWER_MS)
+
+
+def transcript(page: Page) -> str:
+    """The conversation's markup; white space between elements does not count."""
+    return re.sub(r">\s+<", "><", page.locator("#transcript").inner_html()).strip()
 
 
 def answered(page: Page, state: str = "completed") -> None:

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 ROOT = Path(__file__).parents[4]
 UP_S = 900
@@ -50,6 +52,17 @@ class Instance:
         described = json.loads((self.directory / "platform.json").read_text())
         processes: dict[str, dict[str, Any]] = described["processes"]
         return processes
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process of the platform as it is by now; it is started again."""
+        port = self.processes[name]["port"]
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if any(
+                    one.laddr.port == port and one.status == psutil.CONN_LISTEN
+                    for one in process.net_connections(kind="tcp")
+                ):
+                    process.kill()
 
     def token(self, user: str) -> str:
         return self.stack("token", "--user", user)

@@ -209,5 +209,5 @@ class TestSharedAsPage:
         assert "<script" not in html
         assert "onerror" not in html.replace("&lt;img src=x onerror=alert(2)&gt;", "")
         assert "<form" not in html
-        assert "script-src" in response.headers["content-security-policy"]
+        assert "script-src" not in response.headers["content-security-policy"]
         assert response.headers["referrer-policy"] == "no-referrer"

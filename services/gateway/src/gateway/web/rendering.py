@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -24,6 +24,12 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+TO_READ = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""For a page that only shows: it runs no script, ours neither."""
+
 CHOICES = {
     "once": "Allow once",
     "session": "Allow in this conversation",
@@ -50,9 +56,11 @@ _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp"})
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
-def page(template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+def page(
+    template: str, *, status: int = 200, policy: str = POLICY, **context: Any
+) -> HTMLResponse:
     html = TEMPLATES.get_template(template).render(**context)
-    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": policy})
 
 
 def fragment(html: str) -> HTMLResponse:
@@ -74,6 +82,20 @@ def partial(target: str, html: str, *, swap: str = "outerMorph") -> str:
 def skill_url(owner: str, repo: str, path: str, name: str) -> str:
     """The page of a skill; the root of a repository goes by its name."""
     return f"/{quote(owner)}/{quote(repo)}/{quote(path or name)}"
+
+
+def way_on(error: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The one thing a person can do about an error: address and words."""
+    usual = WAYS.get(error["code"])
+    link = str(error.get("link") or "")
+    if link.startswith("https://"):
+        return link, "Look at your account at the provider"
+    return usual
+
+
+def clock(moment: str) -> str:
+    """An ISO moment for people."""
+    return moment[:16].replace("T", " ") + " UTC"
 
 
 def files_url(session_id: str, path: str = "") -> str:
@@ -176,6 +198,7 @@ def _templates() -> Environment:
         "ANSWERS": ANSWERS,
         "WAYS": WAYS,
         "READERS": READERS,
+        "way_on": way_on,
         "files_url": files_url,
         "shown_url": shown_url,
         "file_url": file_url,
@@ -185,6 +208,7 @@ def _templates() -> Environment:
     }
     environment.filters |= {
         "ago": ago,
+        "clock": clock,
         "chat_url": chat_url,
         "thousands": thousands,
         "number": number,

@@ -8,7 +8,7 @@ from gateway.endpoints.sharing import UNLISTED, ShareToken, shared_pages
 from gateway.model.transcript import Transcript
 from gateway.web.live import Rendered
 from gateway.web.pages.route import PageRoute
-from gateway.web.rendering import page, skill_url
+from gateway.web.rendering import TO_READ, page, skill_url
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -24,6 +24,7 @@ async def shared(services: ServicesDep, token: ShareToken) -> Response:
     skill = last.skill
     response = page(
         "shared.html",
+        policy=TO_READ,
         shared=last,
         transcript=transcript,
         rendered=Rendered(),
