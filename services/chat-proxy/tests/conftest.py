@@ -118,6 +118,7 @@ class FakeTurns:
     by_id: dict[str, Turn] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     emitted: list[OutgoingEvent] = field(default_factory=list)
+    loses_answers: bool = False
 
     async def start(
         self, turn: Turn, *, idempotency_key: str | None, emit: OutgoingEvent
@@ -130,6 +131,8 @@ class FakeTurns:
             self.keys[idempotency_key] = turn.id
         self.by_id[turn.id] = turn
         self.emitted.append(emit)
+        if self.loses_answers:
+            raise UnavailableError("the store does not answer")
         return turn
 
     async def get(self, owner_id: str, session_id: str, turn_id: str) -> Turn:
@@ -154,7 +157,9 @@ class FakeTurns:
 
     async def count_same(self, turn: Turn) -> int:
         return sum(
-            one.text == turn.text and one.created_at < turn.created_at
+            one.text == turn.text
+            and one.created_at < turn.created_at
+            and not (one.error and one.error.code is ErrorCode.SANDBOX_UNAVAILABLE)
             for one in self.by_id.values()
         )
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import pymongo
 from opentelemetry import trace
 from opentelemetry.instrumentation.pymongo import CommandTracer
 from pymongo import AsyncMongoClient, IndexModel, WriteConcern
@@ -24,6 +25,10 @@ _OTHER_OPTIONS = frozenset({85, 86})
 """IndexOptionsConflict and IndexKeySpecsConflict, as MongoDB and the embedded store say it."""
 
 _SELECTION_TIMEOUT_MS = 5_000
+_ANSWER_TIMEOUT_MS = 15_000
+"""An operation that is never answered is given up and tried again; claims last 30 seconds."""
+
+_PREPARE_S = 3600
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 3.0
 
@@ -34,6 +39,7 @@ def open_client(uri: str) -> Client:
         uri,
         tz_aware=True,
         serverSelectionTimeoutMS=_SELECTION_TIMEOUT_MS,
+        socketTimeoutMS=_ANSWER_TIMEOUT_MS,
         appname="tryskills",
         event_listeners=[CommandTracer(trace.get_tracer("tryskills"))],
     )
@@ -71,8 +77,9 @@ async def prepare(
     """Bring the store to what this version of a service needs: its documents, then its indexes,
     as a unique one may need documents that were put right.
     """
-    await migrate(database, migrations)
-    await ensure_indexes(database, indexes)
+    with pymongo.timeout(_PREPARE_S):
+        await migrate(database, migrations)
+        await ensure_indexes(database, indexes)
 
 
 async def ensure_indexes(database: Database, indexes: Mapping[str, Sequence[IndexModel]]) -> None:

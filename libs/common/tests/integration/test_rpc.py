@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from common.contracts.base import Message, Request, Rpc
@@ -15,7 +16,9 @@ from common.errors import (
     UnavailableError,
 )
 from common.ids import new_id
+from common.messaging.connection import connect
 from common.messaging.rpc import RpcClient, RpcServer
+from common.testing.servers import free_port, script
 from nats.aio.client import Client
 
 
@@ -279,3 +282,50 @@ async def refused(client: RpcClient, rpc: Rpc[Ask, Answer]) -> bool:
     except UnavailableError as error:
         return "not running" in error.detail
     return False
+
+
+class TestInterrupted:
+    async def test_a_reply_lost_with_the_bus_is_asked_for_again(self, tmp_path: Path) -> None:
+        rpc, calls, held = echo_rpc(), 0, asyncio.Event()
+        port = free_port()
+
+        async def slow_at_first(request: Ask) -> Answer:
+            nonlocal calls
+            calls += 1
+            if calls == 1:
+                await held.wait()
+            return Answer(text=request.text)
+
+        bus = await a_bus(port, tmp_path)
+        caller, other = [await connect(f"nats://127.0.0.1:{port}", name) for name in "ab"]
+        async with RpcServer(other, service="test") as server:
+            await server.serve(rpc, slow_at_first)
+            asked = asyncio.ensure_future(
+                RpcClient(caller).call(
+                    rpc,
+                    Ask(text="a"),
+                    within=timedelta(seconds=60),
+                    patience=timedelta(seconds=30),
+                )
+            )
+            while calls == 0:
+                await asyncio.sleep(0.01)
+
+            bus.kill()
+            await bus.wait()
+            bus = await a_bus(port, tmp_path)
+
+            async with asyncio.timeout(15):
+                assert (await asked).text == "a"
+            held.set()
+        for connection in (caller, other):
+            await connection.close()
+        bus.kill()
+        await bus.wait()
+
+
+async def a_bus(port: int, directory: Path) -> asyncio.subprocess.Process:
+    command = [script("nats-server"), "-a", "127.0.0.1", "-p", str(port), "-js"]
+    return await asyncio.create_subprocess_exec(
+        *command, "-sd", str(directory), stderr=asyncio.subprocess.DEVNULL
+    )

@@ -87,6 +87,21 @@ class TestStart:
             await world.me.start(session, "stay", key="k")
         assert refused.value.code is ErrorCode.IDEMPOTENCY_MISMATCH
 
+    async def test_one_that_was_stored_without_an_answer_runs_all_the_same(
+        self, world: Any
+    ) -> None:
+        session = await world.session()
+        world.turns.loses_answers = True
+
+        with pytest.raises(UnavailableError):
+            await world.me.start(session, "go", key="k")
+        world.turns.loses_answers = False
+        again = await world.me.start(session, "go", key="k")
+
+        await world.until(lambda: bool(world.agents.opened) and bool(world.agents.last.prompts))
+        assert world.me.runners.runs(again.id)
+        assert len(world.agents.opened) == 1
+
     async def test_too_many_at_once_are_refused_with_the_limit(self, world: Any) -> None:
         for _ in range(world.limits.turns_per_owner):
             await world.me.start(await world.session(), "go")

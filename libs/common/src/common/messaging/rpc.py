@@ -57,6 +57,7 @@ DEFAULT_TIMEOUT = timedelta(seconds=10)
 _DRAIN_S = 10.0
 _PING_S = 1.0
 _PAUSE_S = 0.5
+_LOOK_S = 1.0
 _NOBODY_YET_S = (0.05, 0.2)
 """A subscription reaches other connections a moment after it was made, so nobody may mean not yet:
 nothing was handled, and asking again is safe."""
@@ -275,13 +276,31 @@ class RpcClient:
         *,
         seconds: float,
     ) -> Msg:
+        asked = self._connection.request(subject, body, timeout=seconds, headers=headers)
         try:
-            return await self._connection.request(subject, body, timeout=seconds, headers=headers)
+            if seconds <= DEFAULT_TIMEOUT.total_seconds():
+                return await asked
+            return await self._uninterrupted(asked)
         except (ConnectionClosedError, ConnectionReconnectingError) as exc:
             message = "the message bus does not answer"
             raise UnavailableError(message) from exc
         except NatsTimeoutError as exc:
             raise _late(rpc) from exc
+
+    async def _uninterrupted(self, asked: Awaitable[Msg]) -> Msg:
+        """The reply, unless the connection was lost meanwhile: a reply that went with it would be
+        waited for until the end of a long patience.
+        """
+        reply, lost = asyncio.ensure_future(asked), self._connection.stats["reconnects"]
+        try:
+            while not reply.done():
+                await asyncio.wait({reply}, timeout=_LOOK_S)
+                if not reply.done() and self._connection.stats["reconnects"] != lost:
+                    message = "the message bus was interrupted"
+                    raise UnavailableError(message)
+            return reply.result()
+        finally:
+            reply.cancel()
 
     async def ping(self, service: str) -> None:
         """Raise UnavailableError unless a process of `service` answers within a second."""

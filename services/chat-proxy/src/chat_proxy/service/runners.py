@@ -4,9 +4,12 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from common.errors import NotFoundError
+
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
 from chat_proxy.service.outside import Outside
+from chat_proxy.service.persisting import persist
 from chat_proxy.service.runner import TurnRunner
 
 logger = logging.getLogger(__name__)
@@ -28,6 +31,12 @@ class Runners:
         task.add_done_callback(self._tasks.discard)
         return runner
 
+    def adopt(self, turn: Turn, session: ChatSession) -> None:
+        """Run a turn if it was stored: nobody knows, because the store's answer was lost."""
+        task = asyncio.ensure_future(self._adopt(turn, session))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def of(self, session_id: str) -> TurnRunner | None:
         return self._by_session.get(session_id)
 
@@ -47,6 +56,15 @@ class Runners:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _adopt(self, turn: Turn, session: ChatSession) -> None:
+        turns = self._outside.turns
+        try:
+            stored = await persist(lambda: turns.get(turn.owner_id, turn.session_id, turn.id))
+        except NotFoundError:
+            return
+        if not stored.is_ended and stored.claim == turn.claim and not self.runs(turn.id):
+            self.start(stored, session)
 
     async def _run(self, runner: TurnRunner, session_id: str) -> None:
         try:

@@ -42,7 +42,11 @@ class TurnService:
         if refusal is not None:
             return to_turn(await self._made_before(request, refusal))
         turn = self._new(session, request.text, attachments)
-        stored = await self._store(turn, request.idempotency_key)
+        try:
+            stored = await self._store(turn, request.idempotency_key)
+        except (UnavailableError, asyncio.CancelledError):
+            self._runners.adopt(turn, session)
+            raise
         if stored.id != turn.id:
             return to_turn(_same_request(stored, request))
         runner = self._runners.start(turn, session)

@@ -15,6 +15,15 @@ from chat_proxy.adapters.mongo.collections import TURNS, answering, outbox_of, w
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
 from chat_proxy.ports import Turns
 
+_NEVER_PROMPTED = [
+    ErrorCode.SANDBOX_UNAVAILABLE.value,
+    ErrorCode.SANDBOX_NOT_FOUND.value,
+    ErrorCode.SANDBOX_BUSY.value,
+    ErrorCode.LAUNCH_NOT_READY.value,
+    ErrorCode.INSTALL_FAILED.value,
+]
+"""Ends of turns whose text the agent has not heard."""
+
 
 class MongoTurns(Turns):
     def __init__(self, database: Database) -> None:
@@ -70,6 +79,7 @@ class MongoTurns(Turns):
             "agent_session": turn.agent_session,
             "text": turn.text,
             "created_at": {"$lt": turn.created_at},
+            "error.code": {"$nin": _NEVER_PROMPTED},
         }
         with answering():
             return await self._turns.count_documents(query)
