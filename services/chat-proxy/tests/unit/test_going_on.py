@@ -30,6 +30,19 @@ async def finished(world: Any, runner: Any) -> Any:
 
 
 class TestConnection:
+    async def test_an_agent_that_was_lent_and_is_gone_is_asked_for_again(self, world: Any) -> None:
+        session = await world.session()
+        world.agents.prepared = [AgentLostError("gone")]
+        runner = await world.say(session)
+        await world.until(lambda: world.agents.opened)
+        world.agents.last.tell(TextDelta("Hello."), DONE)
+
+        turn = await finished(world, runner)
+
+        assert turn.state is TurnState.COMPLETED
+        assert world.sandboxes.acquired == [(turn.id, True), (turn.id, False)]
+        assert world.sandboxes.released == ["use_1", "use_2"]
+
     async def test_a_broken_one_is_made_again_and_nothing_is_missing(self, world: Any) -> None:
         session = await world.session()
         runner = await world.say(session)

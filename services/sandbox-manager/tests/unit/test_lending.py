@@ -27,11 +27,18 @@ DOCX = "acme/tools/docx"
 CONFIG = f"{HERMES_HOME}/config.yaml"
 
 
-def ask(world: World, launch: Any, *, session: str = "ses_1", verify: bool = False) -> Any:
+def ask(
+    world: World,
+    launch: Any,
+    *,
+    session: str = "ses_1",
+    verify: bool = False,
+    turn: str | None = None,
+) -> Any:
     request = AcquireAgent(
         owner_id=world.owner,
         session_id=session,
-        turn_id=new_id("tur"),
+        turn_id=turn or new_id("tur"),
         skill_directory=launch.skill.directory,
         digest=launch.skill.digest,
         verify=verify,
@@ -60,6 +67,40 @@ class TestAcquire:
         await ask(world, launch)
 
         assert "look" not in world.provider.calls
+
+    async def test_an_agent_that_answered_a_moment_ago_is_taken_at_its_word(
+        self, world: World
+    ) -> None:
+        launch = await world.ready()
+        lent = await ask(world, launch)
+        await world.lending.release(world.owner, lent.lease.id)
+        world.inside.agents.clear()
+
+        await ask(world, launch)
+
+        assert not world.inside.agents
+
+    async def test_after_a_while_it_is_asked_again(self, world: World) -> None:
+        launch = await world.ready()
+        lent = await ask(world, launch)
+        await world.lending.release(world.owner, lent.lease.id)
+        world.inside.agents.clear()
+        world.clock.advance(timedelta(seconds=31))
+
+        await ask(world, launch)
+
+        assert "box-1" in world.inside.agents
+
+    async def test_a_turn_that_did_not_reach_it_gets_one_that_answers(self, world: World) -> None:
+        launch, turn = await world.ready(), new_id("tur")
+        lent = await ask(world, launch)
+        await world.lending.release(world.owner, lent.lease.id)
+        world.inside.agents.clear()
+        await ask(world, launch, turn=turn)
+
+        await ask(world, launch, turn=turn)
+
+        assert "box-1" in world.inside.agents
 
     async def test_files_changed_on_disk_are_refused_and_put_back_by_the_next_launch(
         self, world: World
@@ -123,6 +164,7 @@ class TestAcquire:
         launch = await world.ready()
         await ask(world, launch)
         world.agents.is_frozen = True
+        world.clock.advance(timedelta(seconds=31))
 
         with pytest.raises(AgentLostError):
             await ask(world, launch)

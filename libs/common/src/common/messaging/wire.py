@@ -16,6 +16,7 @@ import json
 import logging
 import random
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +30,13 @@ OnBody = Callable[[bytes], None]
 
 _GATHER_S = 0.002
 _GATHER_BYTES = 64 * 1024
+_BUSY_RATE = 2000.0
+"""Messages a second from which on gathering is worth the wait."""
+
+_SHORTEST_S = 0.0001
+_FRESH = 0.1
+"""How much of the rate the last write counts."""
+
 _PENDING_BYTES = 8 * 1024 * 1024
 _HIGH_WATER = 1024 * 1024
 _OPEN_S = 5.0
@@ -91,7 +99,7 @@ class Wire:
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._flushing: asyncio.TimerHandle | asyncio.Handle | None = None
-        self._flushed_at = 0.0
+        self._flushed_at = self._rate = 0.0
         self._is_closed = False
         self._is_there = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -117,7 +125,9 @@ class Wire:
         if self._waiting_bytes > _GATHER_BYTES:
             self._flush()
         elif self._flushing is None:
-            early = self._flushed_at + _GATHER_S - self._loop.time()
+            early = self._flushed_at + _GATHER_S - time.monotonic()
+            if self._rate < _BUSY_RATE:
+                early = 0.0
             self._flushing = (
                 self._loop.call_later(early, self._flush)
                 if early > 0
@@ -171,7 +181,10 @@ class Wire:
         if self._link is None or not self._waiting:
             return
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        self._flushed_at = self._loop.time()
+        now = time.monotonic()
+        rate = len(waiting) / max(now - self._flushed_at, _SHORTEST_S)
+        self._rate += (rate - self._rate) * _FRESH
+        self._flushed_at = now
         self._link.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
 
     async def _hold(self) -> None:

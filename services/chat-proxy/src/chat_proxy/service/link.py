@@ -1,17 +1,22 @@
 """The way to the agent for one turn: the use-lease on its sandbox, and the open conversation."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from common.errors import AppError, GoneError
 
-from chat_proxy.errors import AgentUnknownError
-from chat_proxy.model.agent import AgentAddress
+from chat_proxy.errors import AgentLostError, AgentUnknownError
+from chat_proxy.model.agent import AgentAddress, TranscriptMessage
+from chat_proxy.model.session import ChatSession
 from chat_proxy.model.skill import first_prompt
 from chat_proxy.ports import AgentSession
 from chat_proxy.service.history import earlier_history, recent_history
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.running import RunningTurn
+
+logger = logging.getLogger(__name__)
 
 _LOST = "The agent no longer knows this chat; what it had said is kept."
 
@@ -47,12 +52,12 @@ class AgentLink:
         )
         try:
             earlier = earlier_history(session) if first else []
-            self.agent = await self._outside.agents.open(self._address, session, history=earlier)
+            self.agent = await self._opened(self._address, session, earlier)
             self.told = len(earlier)
         except AgentUnknownError:
             history = await recent_history(self._outside.answers, session)
-            self.agent = await self._outside.agents.open(
-                self._address, replace(session, agent_session=None), history=history
+            self.agent = await self._opened(
+                self._address, replace(session, agent_session=None), history
             )
             self.replayed = bool(history)
         return self.agent
@@ -68,14 +73,34 @@ class AgentLink:
             self._running.session,
             agent_session=turn.agent_session or self._running.session.agent_session,
         )
-        former, self._address = (
-            self._address,
-            await self._outside.sandboxes.acquire(turn, session, verify=False),
+        address = await self._acquired_again(session)
+        self.agent = await self._outside.agents.open(address, session)
+        return self.agent
+
+    async def _opened(
+        self, address: AgentAddress, session: ChatSession, history: Sequence[TranscriptMessage]
+    ) -> AgentSession:
+        """An agent that was lent because it answered a moment ago may be gone: then it is asked
+        for once more, which starts it again.
+        """
+        try:
+            return await self._outside.agents.open(address, session, history=history)
+        except AgentLostError as exc:
+            logger.info("the agent is asked for again: %s", exc.detail)
+        address = await self._acquired_again(session)
+        return await self._outside.agents.open(address, session, history=history)
+
+    async def _acquired_again(self, session: ChatSession) -> AgentAddress:
+        """Before the former use-lease is given back: by that sandbox-manager knows that this turn
+        did not reach the agent.
+        """
+        former = self._address
+        self._address = await self._outside.sandboxes.acquire(
+            self._running.turn, session, verify=False
         )
         if former is not None and former.use_lease_id != self._address.use_lease_id:
             await self._release(former)
-        self.agent = await self._outside.agents.open(self._address, session)
-        return self.agent
+        return self._address
 
     async def prompt(self, *, first: bool) -> str:
         """The turn's text as the agent gets it: a conversation's first one brings the skill."""

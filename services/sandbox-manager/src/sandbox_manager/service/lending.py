@@ -78,7 +78,9 @@ class Lending:
 
     async def acquire(self, request: AcquireAgent) -> LentAgent:
         """Raises SANDBOX_NOT_FOUND or LAUNCH_NOT_READY where a new launch is needed."""
-        sandbox = await self._admitted(request.owner_id, request.skill_directory)
+        sandbox = await self._admitted(
+            request.owner_id, request.skill_directory, turn_id=request.turn_id
+        )
         lease, sandbox = await self._granted(sandbox, request)
         try:
             await self._prepare(sandbox, request)
@@ -138,9 +140,11 @@ class Lending:
             raise UnauthenticatedError(message, code=ErrorCode.TOKEN_INVALID)
         return sandbox
 
-    async def _admitted(self, owner_id: str, directory: str | None = None) -> Sandbox:
+    async def _admitted(
+        self, owner_id: str, directory: str | None = None, *, turn_id: str | None = None
+    ) -> Sandbox:
         """Ready, and past the gate: with nothing in it that the operator blocks."""
-        sandbox = await self.readying.run(owner_id)
+        sandbox = await self.readying.run(owner_id, turn_id=turn_id)
         installed = sandbox.installed(directory) if directory is not None else None
         blocked = await self.gate.check_turn(sandbox, installed.skill if installed else None)
         if not blocked:
@@ -186,8 +190,12 @@ class Lending:
             session_id=request.session_id if request is not None else None,
             turn_id=request.turn_id if request is not None else None,
         )
+        # As it was just read, which saves reading it again; after that as it is.
+        known = [sandbox]
         granted = await self.readying.while_busy(
-            lambda: self.sandboxes.apply(sandbox.owner_id, grant)
+            lambda: self.sandboxes.apply(
+                sandbox.owner_id, grant, known=known.pop() if known else None
+            )
         )
         return lease, granted or sandbox
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from common.clock import Clock
 from common.contracts.sandbox import SandboxState
@@ -25,6 +25,8 @@ RETRY = timedelta(seconds=10)
 _HOLD_TTL = timedelta(seconds=90)
 _BUSY_WAIT = timedelta(seconds=20)
 _POLL_S = 0.2
+_TRUST = timedelta(seconds=30)
+_MOST_ANSWERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,21 @@ class Readying:
     care: AgentCare
     clock: Clock
     sleep: Sleep = asyncio.sleep
+    answered: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
-    async def run(self, owner_id: str) -> Sandbox:
+    async def run(self, owner_id: str, *, turn_id: str | None = None) -> Sandbox:
         """The owner's sandbox, running, its agent answering at a fresh address, nothing due.
+
+        An agent that answered a moment ago is taken at its word, except by a turn that comes
+        again: it did not reach it.
 
         Raises SANDBOX_NOT_FOUND where a launch is needed, SandboxBusyError, AgentLostError.
         """
         try:
-            return await self._made_running(owner_id)
+            return await self._made_running(owner_id, turn_id)
         except SandboxStoppedError:
             # Stopped behind our back, which the record says by now: this time it is woken.
-            return await self._made_running(owner_id)
+            return await self._made_running(owner_id, turn_id)
 
     async def secrets(self, sandbox: Sandbox) -> Mapping[str, str]:
         """The values that the agent can say: of the variables that the skills in it asked for."""
@@ -54,7 +60,7 @@ class Readying:
         wanted = self.configs.wanted_now(await self.configs.facts(sandbox.owner_id), sandbox)
         return await self.configs.secret_values(sandbox.owner_id, wanted)
 
-    async def _made_running(self, owner_id: str) -> Sandbox:
+    async def _made_running(self, owner_id: str, turn_id: str | None) -> Sandbox:
         facts, sandbox = await asyncio.gather(
             self.configs.facts(owner_id), self.sandboxes.get(owner_id)
         )
@@ -66,9 +72,27 @@ class Readying:
         if sandbox.config_hash != wanted.config_hash or sandbox.staged_hash is not None:
             sandbox = await self._up_to_date(sandbox, wanted)
         sandbox = await self.care.signed(sandbox, AGENT_PORT)
-        if not await self.preparation.is_agent_up(sandbox):
-            sandbox = await self._in_agent_slot(owner_id, self._revived)
+        if not self._has_answered(sandbox, turn_id):
+            if not await self.preparation.is_agent_up(sandbox):
+                sandbox = await self._in_agent_slot(owner_id, self._revived)
+            self._note_answer(sandbox)
         return sandbox
+
+    def _has_answered(self, sandbox: Sandbox, turn_id: str | None) -> bool:
+        now = self.clock()
+        if turn_id is None or any(one.turn_id == turn_id for one in sandbox.live_leases(now)):
+            return False
+        process, at = self.answered.get(sandbox.provider_id or "", ("", None))
+        return process == sandbox.agent_process and at is not None and now - at < _TRUST
+
+    def _note_answer(self, sandbox: Sandbox) -> None:
+        now = self.clock()
+        if len(self.answered) >= _MOST_ANSWERS:
+            recent = {key: one for key, one in self.answered.items() if now - one[1] < _TRUST}
+            self.answered.clear()
+            self.answered.update(recent)
+        if sandbox.provider_id is not None and sandbox.agent_process is not None:
+            self.answered[sandbox.provider_id] = (sandbox.agent_process, now)
 
     async def _up_to_date(self, sandbox: Sandbox, wanted: Wanted) -> Sandbox:
         """With the config that waited. Where an answer in another tab takes long, this turn goes
