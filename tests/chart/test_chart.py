@@ -149,6 +149,17 @@ class TestScaling:
         assert cpu["resource"]["name"] == "cpu"
         assert custom["pods"]["metric"]["name"] in measured
 
+    def test_the_adapter_serves_what_the_autoscalers_ask_for(self) -> None:
+        rules = yaml.safe_load((ROOT / "deploy/prometheus/adapter.yaml").read_text())["rules"]
+        (rule,) = rules["custom"]
+        asked = {
+            named("HorizontalPodAutoscaler", one)["spec"]["metrics"][1]["pods"]["metric"]["name"]
+            for one in USERS
+        }
+
+        (served,) = re.findall(r"\^\(([a-z_|]+)\)\$", rule["seriesQuery"])
+        assert set(served.split("|")) == asked
+
     @pytest.mark.parametrize("component", USERS)
     def test_one_at_a_time_may_be_taken_away(self, component: str) -> None:
         assert named("PodDisruptionBudget", component)["spec"]["maxUnavailable"] == 1
