@@ -8,8 +8,8 @@ import json
 import os
 import signal
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,9 @@ class Stage:
         """Stopped, until the context is left."""
         return supervision.taken_out(self.layout, name)
 
-    @contextmanager
-    def lost(self, name: str) -> Iterator[None]:
+    def lost(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Killed, and not started again before the context is left."""
-        self.kill(name)
-        with self.away(name):
-            yield
+        return supervision.killed(self.layout, name)
 
     async def watch(self) -> None:
         """Look at what every process has done, for ever."""

@@ -8,6 +8,8 @@ from local_platform.stack import nats_config, ports, secret_files
 from local_platform.stack.layout import Layout
 from local_platform.stack.processes import SERVICES, Context, Process, platform
 from local_platform.stack.scaled import ROUTE_USER, Scale, node_configs, scaled
+from local_platform.stack.settings import Settings
+from pydantic import ValidationError
 
 PROJECT = Path(__file__).parents[4]
 THREE = Scale(replicas=3, nodes=3)
@@ -29,6 +31,21 @@ def context(layout: Layout, scale: Scale) -> Context:
 @pytest.fixture
 def processes(layout: Layout) -> dict[str, Process]:
     return {one.name: one for one in scaled(THREE)(context(layout, THREE))}
+
+
+class TestSettings:
+    def test_the_environment_says_how_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("LOCAL_REPLICAS", "2")
+        monkeypatch.setenv("LOCAL_NATS_NODES", "3")
+
+        assert Settings().scale == Scale(replicas=2, nodes=3)
+
+    @pytest.mark.parametrize("nodes", ["0", "2", "many"])
+    def test_a_cluster_is_of_three(self, monkeypatch: pytest.MonkeyPatch, nodes: str) -> None:
+        monkeypatch.setenv("LOCAL_NATS_NODES", nodes)
+
+        with pytest.raises(ValidationError):
+            Settings()
 
 
 class TestOne:

@@ -21,7 +21,9 @@ from local_platform.stack.processes import (
     platform,
 )
 
-Nodes = Literal[1, 3]
+Nodes = Literal["1", "3"]
+"""As the environment says it: a cluster of two outvotes nobody."""
+
 CLUSTER_FILE = Path("deploy/nats/cluster.conf")
 ROUTE_USER = "route"
 NATS = "nats"
@@ -32,11 +34,7 @@ class Scale:
     """How many processes of each service, and how many servers of NATS."""
 
     replicas: int = 1
-    nodes: Nodes = 1
-
-    @property
-    def is_one(self) -> bool:
-        return self.replicas == 1 and self.nodes == 1
+    nodes: int = 1
 
     @property
     def ports(self) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from local_platform.stack.layout import Layout
-from local_platform.stack.scaled import Scale
+from local_platform.stack.scaled import Nodes, Scale
 
 
 class Settings(BaseSettings):
@@ -24,13 +24,13 @@ class Settings(BaseSettings):
     dir: Path = Path(".local")
     ports: Literal["fixed", "free"] = "fixed"
     replicas: int = Field(default=1, ge=1, le=9)
-    nats_nodes: Literal[1, 3] = 1
+    nats_nodes: Nodes = "1"
     ready_timeout_s: float = Field(default=180.0, gt=0)
     min_free_mb: int = Field(default=1024, ge=0)
 
     @property
     def scale(self) -> Scale:
-        return Scale(self.replicas, self.nats_nodes)
+        return Scale(self.replicas, int(self.nats_nodes))
 
     @property
     def layout(self) -> Layout:

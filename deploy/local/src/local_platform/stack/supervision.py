@@ -6,6 +6,7 @@ import os
 import resource
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -159,12 +160,33 @@ def conditions(layout: Layout) -> list[Condition]:
 def taken_out(layout: Layout, process: str) -> Iterator[None]:
     """Stop a process for a while."""
     words = _words(layout)
-    group = next(t["group"] for t in words.getAllProcessInfo() if t["name"] == process)
-    words.stopProcess(f"{group}:{process}")
+    name = _full_name(words, process)
+    words.stopProcess(name)
     try:
         yield
     finally:
-        words.startProcess(f"{group}:{process}")
+        words.startProcess(name)
+
+
+@contextlib.contextmanager
+def killed(layout: Layout, process: str) -> Iterator[None]:
+    """Kill a process, as the kernel does when memory is short, and keep it away for a while."""
+    words = _words(layout)
+    name = _full_name(words, process)
+    pid = int(words.getProcessInfo(name)["pid"])
+    # Frozen, so that it hears nothing of being told to stop.
+    os.kill(pid, signal.SIGSTOP)
+    words.stopProcess(name, False)
+    os.kill(pid, signal.SIGKILL)
+    try:
+        yield
+    finally:
+        words.startProcess(name)
+
+
+def _full_name(words: Any, process: str) -> str:
+    group = next(t["group"] for t in words.getAllProcessInfo() if t["name"] == process)
+    return f"{group}:{process}"
 
 
 def _words(layout: Layout) -> Any:
