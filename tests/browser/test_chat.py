@@ -2,11 +2,38 @@
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from browser_kit.visiting import ANSWER_MS, Meet, Person, answered, say, speaking, transcript
 from playwright.sync_api import Page, expect
 
+WATCH = """
+const deep = { subtree: true, childList: true, characterData: true };
+window.watched = { touched: [], said: [], frames: 0, longest: 0 };
+const followed = new WeakSet();
+new MutationObserver((changes) => {
+  for (const { target } of changes) {
+    const element = target.nodeType === 1 ? target : target.parentElement;
+    const block = element?.closest(".block");
+    if (block && followed.has(block)) watched.touched.push(block.id);
+  }
+  // A block that others follow is finished; the one before the last may have just become so.
+  document.querySelectorAll(".block:nth-last-child(n + 3)").forEach((one) => followed.add(one));
+}).observe(document.querySelector("#transcript"), deep);
+new MutationObserver(() => {
+  const said = document.querySelector("#status").textContent.trim();
+  if (said && watched.said.at(-1) !== said) watched.said.push(said);
+}).observe(document.querySelector("#chat"), deep);
+let last = performance.now();
+const frame = (now) => {
+  watched.frames += 1;
+  watched.longest = Math.max(watched.longest, now - last);
+  last = now;
+  requestAnimationFrame(frame);
+};
+requestAnimationFrame(frame);
+"""
 LONG = "[[rate:25]] [[tokens:200]]"
 
 
@@ -91,6 +118,29 @@ class TestAnswer:
         assert page.locator("#transcript :is(script, img, hx-partial)").count() == 0
         assert page.locator("#transcript a[href^=javascript]").count() == 0
         expect(page.get_by_label("Your message")).to_be_visible()
+
+
+class TestLongAnswer:
+    def test_finished_blocks_are_left_alone_and_a_screen_reader_is_not_flooded(
+        self, person: Person, record_property: Callable[[str, object], None]
+    ) -> None:
+        page = person.chat()
+        block = (
+            "Some **bold** words and `code` in a paragraph that wraps around.\n\n- one\n- two\n\n"
+            "```python\ndef f(x):\n    return x + 1\n```\n\n"
+        )
+        text = block * (40_000 // len(block))
+        page.evaluate(WATCH)
+
+        say(page, f"[[rate:400]] [[say:{text}]]")
+        answered(page)
+
+        seen = page.evaluate("watched")
+        told = f"{seen['frames']} frames, the longest {seen['longest']:.0f} ms"
+        record_property("summary", f"an answer of 40 kB: {told}")
+        assert page.locator(".block").count() >= text.count("\n\n")
+        assert seen["touched"] == []
+        assert seen["said"] == ["The agent is answering.", "The answer is complete."]
 
 
 class TestComposer:

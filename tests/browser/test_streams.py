@@ -144,3 +144,23 @@ class TestSleep:
 
         answered(page)
         expect(page.locator("#asleep")).to_be_hidden()
+
+
+class TestGone:
+    def test_a_conversation_that_was_deleted_elsewhere_is_said_and_not_asked_for_again(
+        self, person: Person
+    ) -> None:
+        session = person.new_session()
+        page = person.open_chat(session)
+        person.watch.expect("404", "htmx:sse:error")
+        page.wait_for_function("document.querySelector('#stream')._htmx?.sse")
+        hide(page, is_hidden=True)
+
+        person.visitor.http.delete(f"/api/sessions/{session}").raise_for_status()
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url) if "/events" in one.url else None)
+        hide(page, is_hidden=False)
+
+        expect(page.locator("#lost")).to_contain_text("no longer there")
+        page.wait_for_timeout(2500)
+        assert len(asked) == 1

@@ -122,8 +122,11 @@ class TestRender:
         assert "<img" not in render(f"![x]({source})", env=dict(WORKSPACE))
 
     def test_headings_stay_below_those_of_the_page(self) -> None:
-        assert re.findall(r"<h\d", render("# a\n###### b")) == ["<h3", "<h6"]
+        assert re.findall(r"</?h\d", render("# a\n## b")) == ["<h3", "</h3", "<h4", "</h4"]
         assert re.findall(r"<h\d", render("# a", shift=1)) == ["<h2"]
+
+    def test_no_heading_skips_a_level_wherever_a_model_begins(self) -> None:
+        assert re.findall(r"<h\d", render("### a\n###### b\n## c")) == ["<h3", "<h4", "<h4"]
 
     def test_code_is_coloured_by_classes_not_by_styles(self) -> None:
         html = render("```python\ndef f(): pass\n```")

@@ -20,7 +20,7 @@ class Blocks:
     def __init__(self, env: Mapping[str, Any] | None = None) -> None:
         self.final: list[Markup] = []
         self._open = ""
-        self._env: dict[str, Any] = {"references": {}, **(env or {})}
+        self._env: dict[str, Any] = {"references": {}, "levels": [], **(env or {})}
 
     def add(self, text: str) -> None:
         self._open += text.replace("\r", "")
@@ -39,6 +39,6 @@ class Blocks:
             self._open = self._open[len(block) :]
 
     def tail(self, *, is_finished: bool = False) -> Markup:
-        if is_finished:
-            return render(self._open, env=self._env)
-        return render_open(self._open, env=self._env)
+        # What is rendered again does not count twice.
+        env = {**self._env, "levels": list(self._env["levels"])}
+        return render(self._open, env=env) if is_finished else render_open(self._open, env=env)

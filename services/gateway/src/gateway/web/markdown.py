@@ -86,10 +86,8 @@ class _Renderer(RendererHTML):
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
     ) -> str:
         token = tokens[index]
-        token.tag = f"h{min(6, int(token.tag[1]) + int(env.get('shift', 0)))}"
+        token.tag = tokens[index + 2].tag = f"h{_level(int(token.tag[1]), env)}"
         return self.renderToken(tokens, index, options, env)
-
-    heading_close = heading_open
 
     def link_open(
         self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
@@ -130,6 +128,15 @@ def _in_workspace(path: str, session_id: str) -> str:
     if path.startswith("/"):
         path = path.partition(f"/{session_id}/")[2] if session_id else ""
     return path.removeprefix("./")
+
+
+def _level(written: int, env: EnvType) -> int:
+    """One below the heading before it at most: models begin anywhere."""
+    shift = int(env.get("shift", 0))
+    levels: list[int] = env.setdefault("levels", [])
+    level = min(6, written + shift, (levels[-1] if levels else shift) + 1)
+    levels[:] = [level]
+    return level
 
 
 def _boxed(code: str) -> str:

@@ -80,6 +80,21 @@
     else $("[data-stop]")?.click();
   });
 
+  // A stream that is refused for good is not asked for again.
+  const gone = { 401: "You are logged out.", 403: "You are logged out.", 404: "This conversation is no longer there." };
+  let isGone = false;
+  stream.addEventListener("htmx:sse:error", (event) => {
+    const words = gone[event.detail.status];
+    if (!words) return;
+    isGone = true;
+    const lost = $("#lost");
+    const way = document.createElement("a");
+    way.href = event.detail.status === 404 ? "/dashboard" : location.href;
+    way.textContent = event.detail.status === 404 ? "Look at the others" : "Log in";
+    lost.replaceChildren(words, " ", way);
+  });
+  stream.addEventListener("htmx:sse:before:connection", (event) => { if (isGone) event.preventDefault(); });
+
   // The sandbox's sleep is announced beside the journal.
   stream.addEventListener("sandbox", (event) => {
     const { reason } = JSON.parse(event.detail.data);
