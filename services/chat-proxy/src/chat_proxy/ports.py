@@ -339,6 +339,12 @@ class LiveJournal(Protocol):
         """Tell viewers; what cannot be sent is in the store anyway."""
         ...
 
+    def assure(self, session_id: str, entries: Sequence[Entry]) -> None:
+        """See, in the background, that what was told is told again if it was lost on its way: a
+        viewer learns of a gap only by what follows it, and these are the last.
+        """
+        ...
+
     async def forget(self, session_id: str) -> None:
         """Remove what was captured. Raises UnavailableError."""
         ...

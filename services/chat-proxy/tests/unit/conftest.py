@@ -215,9 +215,13 @@ class FakeAgents:
 @dataclass
 class FakeLive:
     entries: list[Entry] = field(default_factory=list)
+    assured: list[Entry] = field(default_factory=list)
 
     async def publish(self, session_id: str, entries: Iterable[Entry]) -> None:
         self.entries += entries
+
+    def assure(self, session_id: str, entries: Iterable[Entry]) -> None:
+        self.assured += entries
 
     async def forget(self, session_id: str) -> None:
         self.entries.clear()

@@ -255,6 +255,14 @@ class TestJournal:
         assert turn.state is TurnState.COMPLETED
         assert world.live.kinds[-1] == "turn.ended"
 
+    async def test_the_end_is_assured(self, world: Any) -> None:
+        runner = await world.say(await world.session())
+        world.agents.last.tell(TextDelta("Hello."), DONE)
+        await finished(world, runner)
+
+        assert [one.type for one in world.live.assured] == ["turn.ended"]
+        assert world.live.assured[0].seq == world.live.entries[-1].seq
+
     async def test_nothing_is_told_after_the_claim_has_run_out(self, world: Any) -> None:
         session = await world.session()
         runner = await world.say(session)

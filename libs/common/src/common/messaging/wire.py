@@ -268,7 +268,9 @@ class _Link(asyncio.Protocol):
             self._lost.set_result(None)
 
     def write(self, data: bytes) -> None:
-        self._transport.write(data)
+        # What is written to a connection that breaks at this moment is lost either way.
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def close(self) -> None:
         self._transport.abort()

@@ -1,5 +1,6 @@
 """The live journal on the bus."""
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -14,11 +15,14 @@ from chat_proxy.ports import LiveJournal
 logger = logging.getLogger(__name__)
 
 _MESSAGE_BYTES = 512 * 1024
+_TRIES = 12
+_PAUSE_S = 1.0
 
 
 class BusJournal(LiveJournal):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._assuring: set[asyncio.Future[None]] = set()
 
     async def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
         try:
@@ -27,6 +31,25 @@ class BusJournal(LiveJournal):
         except UnavailableError as exc:
             # Viewers see the missing numbers and attach again: the store has them.
             logger.warning("entries were not told: %s", exc.detail)
+
+    def assure(self, session_id: str, entries: Sequence[Entry]) -> None:
+        assuring = asyncio.ensure_future(
+            self._assure(session_id, entries, self._journal.interruptions)
+        )
+        self._assuring.add(assuring)
+        assuring.add_done_callback(self._assuring.discard)
+
+    async def _assure(self, session_id: str, entries: Sequence[Entry], lost: int) -> None:
+        for _ in range(_TRIES):
+            try:
+                await self._journal.flush()
+            except UnavailableError:
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            if self._journal.interruptions == lost:
+                return
+            lost = self._journal.interruptions
+            await self.publish(session_id, entries)
 
     async def forget(self, session_id: str) -> None:
         await self._journal.forget(session_journal(session_id))

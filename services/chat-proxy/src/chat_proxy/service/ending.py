@@ -37,10 +37,10 @@ async def end(
         await _write_end(conversation, explained(outcome, metered.failure), metered.spent)
     await persist(writer.store)
     await writer.publish()
+    last = writer.answer.after(writer.last_seq - 1)
     if outcome is None:
-        await outside.live.publish(
-            running.turn.session_id, writer.answer.after(writer.last_seq - 1)
-        )
+        await outside.live.publish(running.turn.session_id, last)
+    outside.live.assure(running.turn.session_id, last)
     state, error = _ended_as(writer.answer)
     await persist(
         lambda: outside.sessions.end_turn(
