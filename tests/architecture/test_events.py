@@ -9,7 +9,7 @@ import pytest
 from common.contracts.__main__ import recorded
 from common.contracts.asyncapi import asyncapi_document
 from common.contracts.compatibility import breaks
-from common.contracts.events import EVENTS, Event
+from common.contracts.events import DUPLICATE_WINDOW, EVENTS, RETENTION, STREAM, Event
 from jsonschema import Draft7Validator, Draft202012Validator
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,14 @@ class TestPublished:
     @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.type)
     def test_a_schema_is_a_json_schema(self, event: Event[Any]) -> None:
         Draft202012Validator.check_schema(event.schema())
+
+
+class TestGuide:
+    def test_it_promises_what_the_streams_are_set_to(self) -> None:
+        guide = (ROOT / "docs/events.md").read_text()
+
+        assert f"| retention | {RETENTION.days} days in the stream `{STREAM}`" in guide
+        assert f"within {DUPLICATE_WINDOW.seconds // 60} minutes |" in guide
 
 
 class TestAsyncApi:

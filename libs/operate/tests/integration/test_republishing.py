@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from common.contracts.events import (
+    CONTENT_TYPE,
     LAUNCH_ENDED,
     OWNER_CREATED,
     STREAM,
@@ -44,7 +45,10 @@ class Place:
         total = (await jetstream.stream_info(STREAM)).state.messages
         reading = await jetstream.subscribe("evt.>", ordered_consumer=True)
         messages = [await reading.next_msg(5) for _ in range(total)]
-        assert all((m.headers or {})["Nats-Msg-Id"] == json.loads(m.data)["id"] for m in messages)
+        for message in messages:
+            headers = message.headers or {}
+            assert headers["Nats-Msg-Id"] == json.loads(message.data)["id"]
+            assert headers["content-type"] == CONTENT_TYPE
         return [json.loads(message.data)["id"] for message in messages]
 
 
