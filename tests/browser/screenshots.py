@@ -6,7 +6,8 @@ A platform of its own answers; what is shown is what it does. WebP keeps the fol
 import base64
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,17 +82,28 @@ SHOTS = [
 ]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, kept: str | None = None) -> None:
+    """`kept`: the data directory of a platform that runs already, with the oddities on it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as playwright:
-        root = Path(temporary)
-        roots = f"{EXAMPLES},{write_oddities(root / 'oddities')}"
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
-        with running(root / "data", SKILL_RESOLVER_LOCAL_ROOTS=roots) as instance:
+        with _platform(kept) as instance:
             _take(browser, instance, folder)
         browser.close()
+
+
+@contextmanager
+def _platform(kept: str | None) -> Iterator[Instance]:
+    if kept:
+        yield Instance.of(Path(kept))
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        roots = f"{EXAMPLES},{write_oddities(root / 'oddities')}"
+        with running(root / "data", SKILL_RESOLVER_LOCAL_ROOTS=roots) as instance:
+            yield instance
 
 
 def _take(browser: Browser, instance: Instance, folder: Path) -> None:
@@ -144,4 +156,4 @@ def _keep(page: Page, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:3])

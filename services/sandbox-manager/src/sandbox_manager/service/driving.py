@@ -24,6 +24,7 @@ from common.metrics.table import CREATE_LOCK_WAIT
 from common.telemetry.tracing import context_of, span, untraced
 
 from sandbox_manager.errors import (
+    AgentLostError,
     ClaimLostError,
     CreateFailedError,
     InstallFailedError,
@@ -43,6 +44,7 @@ from sandbox_manager.ports.provider import SandboxProvider
 from sandbox_manager.service.configuring import Configs, Wanted
 from sandbox_manager.service.creating import Creation
 from sandbox_manager.service.desk import Desk, LaunchCancelledError, Records, failure_of
+from sandbox_manager.service.farewell import last_words
 from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.installing import Installation
 from sandbox_manager.service.moving import Moving
@@ -271,11 +273,19 @@ class LaunchDriver:
             )
         error = failure_of(problem) if state is LaunchState.FAILED else None
         with contextlib.suppress(ClaimLostError):
+            if isinstance(problem, AgentLostError):
+                await self._tell_last_words(desk)
             try:
                 await self._abandon(desk)
             except AppError as exc:
                 logger.warning("launch %s: left for the reconciler: %s", desk.launch.id, exc)
             await desk.end(state, error=error)
+
+    async def _tell_last_words(self, desk: Desk) -> None:
+        """Before the sandbox goes, and its log with it."""
+        said = await last_words(self.preparation, await desk.sandbox(), desk.launch)
+        if said:
+            await desk.notice(f"The agent's log ends:\n{said}")
 
     async def _abandon(self, desk: Desk) -> None:
         abandoned = await desk.change_sandbox(lambda sandbox: sandbox.abandoned(desk.right))
