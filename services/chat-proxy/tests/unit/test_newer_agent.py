@@ -9,9 +9,11 @@ import pytest
 from chat_proxy.adapters.hermes.conversation import HermesConversation
 from chat_proxy.adapters.hermes.translate import _NOTES, _SILENT, _TABLE, Translator
 from chat_proxy.model.agent import ApprovalAsk, Finished, Note, Tokens, ToolEnd
+from chat_proxy.model.journal import Entry
 from chat_proxy.service.scribe import Scribe
 from chat_proxy.service.wire import to_entry
 from common.contracts.chat import Notice
+from common.testing.fakes import START
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +111,16 @@ class TestAnything:
 
         assert isinstance(event, ToolEnd)
         assert event.arguments == {"a": "NaN", "b": ["Infinity"]}
+
+
+class TestNewerWriter:
+    def test_an_entry_of_a_newer_version_is_shown_as_a_notice_with_its_numbers(self) -> None:
+        entry = Entry(9, START, "tur_1", "tool.dreamed", {"of": "sheep"}, seq_from=7)
+
+        told = to_entry(entry)
+
+        assert isinstance(told, Notice)
+        assert (told.seq_from, told.seq, told.code) == (7, 9, "unknown")
 
 
 class TestHuge:

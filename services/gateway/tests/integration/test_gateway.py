@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,8 +30,9 @@ SESSION_ID = "ses_" + "2" * 20
 OWNERS = {"local": "own_" + "l" * 20}
 
 
-def text(seq: int, seq_from: int | None = None) -> Text:
-    return Text(seq=seq, seq_from=seq_from, at=AT, turn_id="tur_1", text=f"part {seq} ")
+def text(seq: int, seq_from: int | None = None, pad: int = 0) -> Text:
+    words = f"part {seq} {'x' * pad}"
+    return Text(seq=seq, seq_from=seq_from, at=AT, turn_id="tur_1", text=words)
 
 
 @dataclass
@@ -51,9 +53,9 @@ class Platform:
     async def resolve_owner(self, request: ResolveOwner) -> Owner:
         return Owner(owner_id=OWNERS[request.subject], created_at=AT)
 
-    async def write(self, *, live: bool = True) -> None:
+    async def write(self, *, live: bool = True, pad: int = 0) -> None:
         """One more entry; `live` False is one that the bus loses."""
-        entry = text(len(self.written) + 1)
+        entry = text(len(self.written) + 1, pad=pad)
         self.written.append(entry)
         if live:
             line = entry.model_dump_json().encode()
@@ -173,6 +175,29 @@ class TestSessionEvents:
             f"part {number} " for number in range(1, 201)
         ]
 
+    async def test_who_takes_nothing_slows_nobody_and_comes_back_by_number(
+        self, nats_url: str, port: int
+    ) -> None:
+        small = {"GATEWAY_VIEWER_BUFFER_BYTES": "65536"}
+        async with platform(nats_url) as stand_ins, gateway(nats_url, port, **small) as client:
+            await eventually(client, "/readyz")
+            slow = await stalled(port)
+            reading = asyncio.ensure_future(read(client, until=500))
+            await asyncio.sleep(0.3)
+            for _ in range(500):
+                await stand_ins.write(pad=10_000)
+                await asyncio.sleep(0.002)
+            fast = [number for number, _ in await reading]
+
+            told = (await asyncio.wait_for(asyncio.to_thread(drained, slow), 30)).decode()
+            taken = [int(line[4:]) for line in told.splitlines() if line.startswith("id: ")]
+            rest = [number for number, _ in await read(client, after=taken[-1], until=500)]
+
+        assert fast == list(range(1, 501))
+        assert taken + rest == list(range(1, 501))
+        assert 0 < len(taken) < 500
+        assert '"code":"slow_viewer"' in told
+
     async def test_what_the_bus_lost_is_fetched(self, nats_url: str, port: int) -> None:
         async with platform(nats_url) as stand_ins, gateway(nats_url, port) as client:
             await eventually(client, "/readyz")
@@ -216,6 +241,25 @@ class TestSessionEvents:
                 await asyncio.sleep(0.3)
 
             assert "part 1" in await whole
+
+
+async def stalled(port: int) -> socket.socket:
+    """A viewer that asks and does not read."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    await asyncio.to_thread(client.connect, ("127.0.0.1", port))
+    path = f"/api/sessions/{SESSION_ID}/events"
+    client.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    return client
+
+
+def drained(client: socket.socket) -> bytes:
+    """All that is there for it, up to its end; what was cut off in the middle is left out."""
+    data = b""
+    with client:
+        while piece := client.recv(65536):
+            data += piece
+    return data[: data.rindex(b"\n\n") + 2]
 
 
 async def written(stand_ins: Platform, count: int) -> None:
