@@ -49,6 +49,11 @@ async def neighbours(stage: Stage) -> None:
     await _killed([stage.neighbours])
 
 
+async def everything(stage: Stage) -> None:
+    """As when the machine loses its processes, not its disk."""
+    await _killed(stage.programs)
+
+
 async def connections(stage: Stage) -> None:
     """Between chat-proxy and the agent, three times."""
     for _ in range(3):
@@ -66,4 +71,5 @@ FAULTS: Mapping[str, Fault] = {
     "the agent's connections cut": connections,
     "a chat-proxy killed": one_proxy,
     "both chat-proxies killed": both_proxies,
+    "all killed at once": everything,
 }
