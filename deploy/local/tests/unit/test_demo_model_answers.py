@@ -237,3 +237,16 @@ class TestTheAgentsOwnCalls:
         system = {"role": "system", "content": "You are a security reviewer for an agent."}
 
         assert reply([system, user(prompt)], tools=[]).text == verdict
+
+
+class TestGoingOn:
+    def test_an_answer_whose_stream_broke_is_gone_on_with(self) -> None:
+        cut_off = (
+            "[System: The previous response was cut off by a network error mid-stream. Continue"
+            " exactly where you left off.]"
+        )
+        begun = [user("[[tokens:5]]"), {"role": "assistant", "content": "w0 w1"}, user(cut_off)]
+        again = [*begun, {"role": "assistant", "content": "w2"}, user(cut_off)]
+
+        assert reply(begun).text == " w2 w3 w4"
+        assert reply(again).text == " w3 w4"

@@ -115,5 +115,14 @@ class TestPrompt:
         assert steps_after("go", messages, before=2) is None
         assert steps_after("stay", messages) is None
 
+    def test_what_was_cut_off_goes_on_in_the_same_paragraph(self) -> None:
+        steps = [
+            TranscriptMessage("assistant", "It is", finish="length"),
+            TranscriptMessage("user", "[System: The previous response was cut off. Continue.]"),
+            TranscriptMessage("assistant", "done.", finish="stop"),
+        ]
+
+        assert whole_text(steps) == "It is done."
+
     def test_the_whole_text_has_a_paragraph_after_each_tool(self) -> None:
         assert whole_text(STEPS) == WHOLE

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from local_platform.demo_model.skill import Skill, read_skill
@@ -15,6 +16,9 @@ CONTINUATIONS = (
 )
 """How the agent's own messages in the user's role begin; they belong to the turn that runs."""
 
+CUT_OFF = "[System: The previous response was cut off"
+"""How the agent asks to go on with an answer whose stream broke."""
+
 
 @dataclass(frozen=True)
 class ToolResult:
@@ -26,7 +30,7 @@ class ToolResult:
 @dataclass(frozen=True)
 class Conversation:
     """`prompt` is the user message that began the turn, `words` what the user wrote in it, without
-    the skill.
+    the skill, `said` the beginning of an answer that is to be gone on with.
     """
 
     system: str
@@ -39,6 +43,7 @@ class Conversation:
     step: int
     results: tuple[ToolResult, ...]
     prompt_chars: int
+    said: str = ""
 
     def offers(self, tool: str) -> bool:
         return tool in self.tools
@@ -63,7 +68,18 @@ def read_conversation(body: Mapping[str, Any]) -> Conversation:
         step=sum(1 for m in current if m.get("role") == "assistant" and m.get("tool_calls")),
         results=tuple(_results(current)),
         prompt_chars=sum(len(text_of(m)) for m in chat),
+        said=_said(current),
     )
+
+
+def _said(current: Chat) -> str:
+    """What was said before the stream broke; it may have broken more than once."""
+    said: list[str] = []
+    for message, following in pairwise(current):
+        if message.get("role") == "assistant" and text_of(following).startswith(CUT_OFF):
+            said.append(text_of(message))
+    is_asked = bool(current) and text_of(current[-1]).startswith(CUT_OFF)
+    return " ".join(said) if is_asked else ""
 
 
 def text_of(message: Mapping[str, Any]) -> str:

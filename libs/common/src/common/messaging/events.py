@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import APIError
 from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
@@ -29,6 +30,11 @@ _BATCH = 32
 _FETCH_S = 5.0
 _RETRY_S = 2.0
 _LOOK_S = 0.5
+_IN_PROCESS = 10158
+_BEING_TOLD_S = (0.05, 0.2, 0.5)
+"""Another replica publishes the very same event at this moment: a cluster refuses the second until
+the first is stored, and acknowledges it then.
+"""
 
 
 class CloudEvent(Message):
@@ -52,9 +58,17 @@ class EventPublisher:
         headers = {"Nats-Msg-Id": event.id, "content-type": CONTENT_TYPE}
         if TRACEPARENT in event.body:
             headers[TRACEPARENT] = event.body[TRACEPARENT]
-        await self._jetstream.publish(
-            event.subject, json.dumps(event.body).encode(), headers=headers, stream=EVENTS_STREAM
-        )
+        body = json.dumps(event.body).encode()
+        for pause_s in (*_BEING_TOLD_S, None):
+            try:
+                await self._jetstream.publish(
+                    event.subject, body, headers=headers, stream=EVENTS_STREAM
+                )
+                break
+            except APIError as exc:
+                if exc.err_code != _IN_PROCESS or pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
         caused = datetime.fromisoformat(event.body["time"])
         delay = (datetime.now(UTC) - caused).total_seconds()
         EVENTS_DELAY.record(max(delay, 0.0), type=event.body["type"])

@@ -22,6 +22,9 @@ from chat_proxy.model.agent import (
 
 _COMPARED = 160
 _INVOCATION = "skillinvocation:"
+_CUT_OFF = "length"
+"""How a step ended that the model was asked to go on with: at its limit, or with its stream."""
+
 _ATTACHED = "[Theuserattachedthesefiles,"
 
 
@@ -62,11 +65,15 @@ def steps_after(
 
 
 def whole_text(steps: Sequence[TranscriptMessage]) -> str:
-    """The text of finished steps as the agent streams it: after a tool a new paragraph begins."""
-    text = ""
-    for position, step in enumerate(steps):
+    """The text of finished steps as the agent streams it: after a tool a new paragraph begins,
+    and what was cut off goes on.
+    """
+    text, between = "", ""
+    for step in steps:
         if step.role == "assistant" and step.text.strip():
-            text += ("\n\n" if position else "") + step.text.strip()
+            text += between + step.text.strip()
+        if step.role != "user":
+            between = " " if step.finish == _CUT_OFF else "\n\n"
     return text
 
 
