@@ -18,13 +18,14 @@ from local_platform.visitor import Visitor
 
 from bench.figures import Figure
 
-USERS = 10
-IDLE_S = 20.0
+USERS = 6
+IDLE_S = 15.0
 OPEN_STREAMS = 400
-OPEN_S = 20.0
+OPEN_S = 12.0
 INSTANTS = 5
 WORDS = 600
 RATE = 50
+HELLO = "[[say:Hello.]]"
 TURN = f"[[tokens:{WORDS}]][[rate:{RATE}]][[chunk:1]]"
 
 _MIB = 1024**2
@@ -57,10 +58,10 @@ def measure(instance: Instance, refs: Sequence[str]) -> list[Figure]:
     again = [partial(one.launched, refs[1]) for one in users for _ in range(INSTANTS)]
     figures += _each(instance, "instant launch", again)
     chats = [_chat(one, refs[1]) for one in users]
-    turns = [partial(_turn, one, chat) for one, chat in zip(users, chats, strict=True)]
-    for turn in turns:
+    for one, chat in zip(users, chats, strict=True):
         # An agent's first turn in a conversation starts a process and takes the skill along.
-        turn()
+        _turn(one, chat, HELLO)
+    turns = [partial(_turn, one, chat, TURN) for one, chat in zip(users, chats, strict=True)]
     figures += _each(instance, f"answer of {WORDS} chunks", turns, at_once=USERS)
     for one in users:
         one.http.close()
@@ -150,10 +151,10 @@ def _chat(user: Visitor, ref: str) -> str:
     return str(user.post("/api/sessions", launch_id=launch["id"])["id"])
 
 
-def _turn(user: Visitor, session_id: str) -> None:
+def _turn(user: Visitor, session_id: str, text: str) -> None:
     path = f"/api/sessions/{session_id}"
     before = user.get(path)["last_seq"]
-    user.post(f"{path}/turns", text=TURN)
+    user.post(f"{path}/turns", text=text)
     *_, end = user.entries(f"{path}/events", until="turn.ended", after=before)
     if end["state"] != "completed":
         message = f"an answer ended {end['state']}: {end['error']}"
