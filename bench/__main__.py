@@ -76,7 +76,12 @@ def _cost(folder: Path) -> list[Figure]:
     root = folder / "bench-skills"
     refs = write_skills(root, 2)
     roots = f"{EXAMPLES},{root}"
-    with running(folder / "data", SKILL_RESOLVER_LOCAL_ROOTS=roots) as instance:
+    settings = {
+        "SKILL_RESOLVER_LOCAL_ROOTS": roots,
+        "GATEWAY_OWNER_STREAMS": "1000",
+        "GATEWAY_OWNER_REQUESTS_AT_ONCE": "1000",
+    }
+    with running(folder / "data", **settings) as instance:
         return cost.measure(instance, refs)
 
 

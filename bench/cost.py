@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -50,7 +51,7 @@ class Cost:
 
 
 def measure(instance: Instance, refs: Sequence[str]) -> list[Figure]:
-    """`refs` are two skills; every user is new."""
+    """`refs` are two skills; every user is new, and may hold OPEN_STREAMS streams."""
     users = [Visitor.named(f"cost-{number}", instance) for number in range(USERS)]
     figures = [*_idle(instance), *_open_streams(instance, users[0], refs[0])]
     figures += _each(instance, "create launch", [partial(one.launched, refs[0]) for one in users])
@@ -103,24 +104,16 @@ async def _opened(user: Visitor, path: str, gateway: psutil.Process) -> tuple[fl
     limits = httpx.Limits(max_connections=None)
     headers = {"Authorization": f"Bearer {user.token}"}
     base = str(user.http.base_url)
-    done, opened = asyncio.Event(), asyncio.Semaphore(0)
-
-    async def hold(http: httpx.AsyncClient) -> None:
-        async with http.stream("GET", path, headers=headers) as answer:
-            answer.raise_for_status()
-            opened.release()
-            await done.wait()
-
-    async with httpx.AsyncClient(base_url=base, timeout=60, limits=limits) as http:
-        holding = asyncio.gather(*(hold(http) for _ in range(OPEN_STREAMS)))
+    async with (
+        httpx.AsyncClient(base_url=base, timeout=60, limits=limits) as http,
+        AsyncExitStack() as streams,
+    ):
         for _ in range(OPEN_STREAMS):
-            await opened.acquire()
+            opening = http.stream("GET", path, headers=headers)
+            (await streams.enter_async_context(opening)).raise_for_status()
         began = _cpu_s(gateway)
         await asyncio.sleep(OPEN_S)
-        used, memory = _cpu_s(gateway) - began, gateway.memory_full_info().uss
-        done.set()
-        await holding
-    return used, memory
+        return _cpu_s(gateway) - began, gateway.memory_full_info().uss
 
 
 def _each(instance: Instance, name: str, work: Sequence[Any], *, at_once: int = 1) -> list[Figure]:
