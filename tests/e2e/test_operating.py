@@ -123,6 +123,8 @@ class TestDrain:
             refused = user.http.post("/api/launches", json={"ref": HELLO})
             done = operate("drain", "everybody", "--wait", "30s", *WHY)
             turn = list(user.entries(f"/api/sessions/{session['id']}/events", until="turn.ended"))
+            began, next_turn = time.monotonic(), ended(user, session["id"])
+            took_s = time.monotonic() - began
 
         assert short.returncode == 3
         assert "something still runs" in short.stderr
@@ -132,6 +134,8 @@ class TestDrain:
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "0 launches and 0 turns run"
         assert turn[-1]["state"] == "completed"
+        assert (next_turn["state"], next_turn["error"]["code"]) == ("failed", "draining")
+        assert took_s < 10
         assert user.launched(HELLO)["state"] == "ready"
 
     def test_one_owner_alone(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ from common.messaging.connection import connect
 from common.messaging.rpc import RpcClient, RpcServer
 from common.testing.servers import free_port, script
 from nats.aio.client import Client
+
+LATER = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 class Ask(Request):
@@ -285,6 +287,25 @@ async def refused(client: RpcClient, rpc: Rpc[Ask, Answer]) -> bool:
 
 
 class TestInterrupted:
+    async def test_who_says_when_to_come_back_is_not_asked_before(
+        self, server: RpcServer, client: RpcClient
+    ) -> None:
+        rpc, asked = echo_rpc(), 0
+
+        async def drained(request: Ask) -> Answer:
+            nonlocal asked
+            asked += 1
+            message = "nothing new begins"
+            raise UnavailableError(message, code=ErrorCode.DRAINING, retry_at=LATER)
+
+        await server.serve(rpc, drained)
+
+        with pytest.raises(UnavailableError) as refused:
+            await client.call(rpc, Ask(text="a"), patience=timedelta(seconds=10))
+
+        assert (refused.value.code, refused.value.retry_at) == (ErrorCode.DRAINING, LATER)
+        assert asked == 1
+
     async def test_a_reply_lost_with_the_bus_is_asked_for_again(self, tmp_path: Path) -> None:
         rpc, calls, held = echo_rpc(), 0, asyncio.Event()
         port = free_port()

@@ -51,6 +51,7 @@ class FakeSandboxes:
     skill: LaunchSkill
     failure: Exception | None = None
     acquired: list[tuple[str, bool]] = field(default_factory=list)
+    gone_on: list[bool] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
@@ -84,10 +85,13 @@ class FakeSandboxes:
             verified_at=utc_now(),
         )
 
-    async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress:
+    async def acquire(
+        self, turn: Turn, session: ChatSession, *, verify: bool, goes_on: bool = False
+    ) -> AgentAddress:
         if self.failure is not None:
             raise self.failure
         self.acquired.append((turn.id, verify))
+        self.gone_on.append(goes_on)
         return AgentAddress(
             use_lease_id=f"use_{len(self.acquired)}",
             sandbox_id="sandbox-1",

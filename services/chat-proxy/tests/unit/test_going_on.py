@@ -137,6 +137,7 @@ class TestLease:
         await finished(world, runner)
 
         assert world.sandboxes.released == ["use_2"]
+        assert world.sandboxes.gone_on == [False, True]
 
     async def test_a_skill_that_the_operator_blocks_meanwhile_ends_the_turn(
         self, world: Any

@@ -36,13 +36,14 @@ async def drain(world: World, owner_id: str | None = None) -> Any:
     return await world.operating.drain(wire.Drain(owner_id=owner_id, **WHY))
 
 
-def turn(world: World, launch: Launch) -> Any:
+def turn(world: World, launch: Launch, *, goes_on: bool = False) -> Any:
     request = AcquireAgent(
         owner_id=launch.owner_id,
         session_id="ses_1",
         turn_id=new_id("tur"),
         skill_directory=launch.skill.directory,
         digest=launch.skill.digest,
+        goes_on=goes_on,
     )
     return world.lending.acquire(request)
 
@@ -240,6 +241,21 @@ class TestDrain:
         assert (before.is_drained, before.launches, before.turns) == (True, 1, 1)
         assert (after.is_drained, after.launches, after.turns) == (True, 0, 0)
         assert world.launches.stored[begun.id].state == "ready"
+
+    async def test_a_turn_that_another_process_goes_on_with_is_lent_the_agent_again(
+        self, world: World
+    ) -> None:
+        launch = await world.ready(PDF)
+        await drain(world)
+
+        assert (await turn(world, launch, goes_on=True)).lease
+
+    async def test_but_not_when_its_skill_is_blocked(self, world: World) -> None:
+        launch = await world.ready(PDF)
+        await block(world, "acme/tools")
+
+        with pytest.raises(ForbiddenError):
+            await turn(world, launch, goes_on=True)
 
     async def test_one_owner_is_drained_and_the_others_are_not(self, world: World) -> None:
         world.skills.add(PDF)

@@ -306,6 +306,7 @@ class AcquireAgent(Request):
     """Ask for the agent and for the right that the sandbox stays as it is while `turn_id` runs.
 
     The skill's digest is verified on the sandbox's disk before a session's first turn (`verify`).
+    A turn that had the agent before `goes_on`: a drain lets it come to its end.
     """
 
     owner_id: OwnerId
@@ -314,6 +315,7 @@ class AcquireAgent(Request):
     skill_directory: str
     digest: Digest
     verify: bool = False
+    goes_on: bool = False
 
 
 class AgentEndpoint(Message):

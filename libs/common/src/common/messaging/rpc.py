@@ -201,7 +201,7 @@ class RpcClient:
         patience: timedelta = timedelta(0),
     ) -> ReplyT:
         """Ask and wait `within` that time. With `patience`, ask again for so long while nobody
-        answers: for what may be asked twice.
+        answers: for what may be asked twice. Who says when to come back has answered.
 
         Raises:
             AppError: what the server raised, or UnavailableError when nobody answered in time.
@@ -210,8 +210,8 @@ class RpcClient:
         while True:
             try:
                 return await self._measured(rpc, request, within, target)
-            except UnavailableError:
-                if time.monotonic() + _PAUSE_S > ends:
+            except UnavailableError as exc:
+                if exc.retry_at is not None or time.monotonic() + _PAUSE_S > ends:
                     raise
             await asyncio.sleep(_PAUSE_S)
 

@@ -41,7 +41,9 @@ class RpcSandboxes(Sandboxes):
         request = GetLaunch(owner_id=owner_id, launch_id=launch_id)
         return await self._rpc.call(GET_RECEIPT, request)
 
-    async def acquire(self, turn: Turn, session: ChatSession, *, verify: bool) -> AgentAddress:
+    async def acquire(
+        self, turn: Turn, session: ChatSession, *, verify: bool, goes_on: bool = False
+    ) -> AgentAddress:
         request = AcquireAgent(
             owner_id=session.owner_id,
             session_id=session.id,
@@ -49,6 +51,7 @@ class RpcSandboxes(Sandboxes):
             skill_directory=session.skill.directory,
             digest=session.skill.digest,
             verify=verify,
+            goes_on=goes_on,
         )
         endpoint = await self._rpc.call(
             ACQUIRE_AGENT, request, within=_WAKE_TIMEOUT, patience=_PATIENCE

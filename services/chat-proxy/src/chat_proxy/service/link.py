@@ -96,7 +96,7 @@ class AgentLink:
         """
         former = self._address
         self._address = await self._outside.sandboxes.acquire(
-            self._running.turn, session, verify=False
+            self._running.turn, session, verify=False, goes_on=True
         )
         if former is not None and former.use_lease_id != self._address.use_lease_id:
             await self._release(former)
@@ -131,7 +131,9 @@ class AgentLink:
         try:
             await self._outside.sandboxes.renew(turn.owner_id, self._address.use_lease_id)
         except GoneError:
-            self._address = await self._outside.sandboxes.acquire(turn, session, verify=False)
+            self._address = await self._outside.sandboxes.acquire(
+                turn, session, verify=False, goes_on=True
+            )
 
     async def leave(self, *, ended: bool) -> None:
         """Give the use-lease back, and keep the connection for the next turn if this one ended."""

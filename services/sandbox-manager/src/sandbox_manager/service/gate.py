@@ -70,11 +70,11 @@ class Gate:
         self._refuse(await self._restrictions.standing(skill_keys(skill)))
 
     async def check_turn(
-        self, sandbox: Sandbox, skill: LaunchSkill | None
+        self, sandbox: Sandbox, skill: LaunchSkill | None, *, goes_on: bool = False
     ) -> tuple[LaunchSkill, ...]:
-        """Raises when no turn with this skill may begin; without one it is a raw call of the
-        agent. The answer are blocked skills that lie in the sandbox, where its agent could find
-        them: they have to be taken out before.
+        """Raises when no turn with this skill may begin, or go on; without a skill it is a raw
+        call of the agent. The answer are blocked skills that lie in the sandbox, where its agent
+        could find them: they have to be taken out before.
         """
         inside = [installed.skill for installed in sandbox.skills.values()]
         asked = [*inside, skill] if skill is not None else inside
@@ -83,7 +83,9 @@ class Gate:
             (*owner_keys(sandbox.owner_id), *sorted(keys))
         )
         of_this = () if skill is None else skill_keys(skill)
-        self._refuse(one for one in standing if not one.is_block or one.key in of_this)
+        self._refuse(
+            one for one in standing if (one.key in of_this if one.is_block else not goes_on)
+        )
         return tuple(one for one in inside if first_block(standing, one) is not None)
 
     def _refuse(self, standing: Iterable[Restriction]) -> None:

@@ -78,9 +78,7 @@ class Lending:
 
     async def acquire(self, request: AcquireAgent) -> LentAgent:
         """Raises SANDBOX_NOT_FOUND or LAUNCH_NOT_READY where a new launch is needed."""
-        sandbox = await self._admitted(
-            request.owner_id, request.skill_directory, turn_id=request.turn_id
-        )
+        sandbox = await self._admitted(request.owner_id, request)
         lease, sandbox = await self._granted(sandbox, request)
         try:
             await self._prepare(sandbox, request)
@@ -140,13 +138,16 @@ class Lending:
             raise UnauthenticatedError(message, code=ErrorCode.TOKEN_INVALID)
         return sandbox
 
-    async def _admitted(
-        self, owner_id: str, directory: str | None = None, *, turn_id: str | None = None
-    ) -> Sandbox:
+    async def _admitted(self, owner_id: str, request: AcquireAgent | None = None) -> Sandbox:
         """Ready, and past the gate: with nothing in it that the operator blocks."""
+        turn_id = request.turn_id if request is not None else None
         sandbox = await self.readying.run(owner_id, turn_id=turn_id)
-        installed = sandbox.installed(directory) if directory is not None else None
-        blocked = await self.gate.check_turn(sandbox, installed.skill if installed else None)
+        installed = sandbox.installed(request.skill_directory) if request is not None else None
+        blocked = await self.gate.check_turn(
+            sandbox,
+            installed.skill if installed is not None else None,
+            goes_on=request is not None and request.goes_on,
+        )
         if not blocked:
             return sandbox
         for skill in blocked:
