@@ -21,6 +21,7 @@ TURNS, FIRST_TURNS = 40, 10
 GOAL_MS = 10.0
 _PROMPT = "[[say:ready]][[rate:0]]"
 _WITHIN_S = 60.0
+_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def _turn(
     ground: Ground, connection: http.client.HTTPConnection, session: Session, watcher: "Watcher"
 ) -> Took:
     headers = session.headers | {"Content-Type": "application/json"}
+    # Nobody answers before the turn before was filed.
+    time.sleep(_PAUSE_S)
     watcher.expect()
     ground.agent.ask("forget")
     started = time.monotonic_ns()

@@ -84,7 +84,9 @@ class FakeSessions:
         del self.threads[thread]
         return session
 
-    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
+    async def begin_turn(
+        self, turn: Turn, *, title: str, at: datetime, known: ChatSession | None = None
+    ) -> ChatSession | None:
         session = self.by_id[turn.session_id]
         if session.state is SessionState.DELETED:
             return None

@@ -67,9 +67,11 @@ class Sessions(Protocol):
         """
         ...
 
-    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
-        """Name `turn` as the running one and read where the journal stands; None when the session
-        is gone.
+    async def begin_turn(
+        self, turn: Turn, *, title: str, at: datetime, known: ChatSession | None = None
+    ) -> ChatSession | None:
+        """Name `turn` as the running one and say where the journal stands; None when the session
+        is gone. One write where the session still is as `known`.
         """
         ...
 

@@ -311,6 +311,17 @@ class TestSessions:
         ended = await store.sessions.get(session.owner_id, session.id)
         assert (ended.turn_id, ended.last_seq, ended.title) == (None, 7, "Go")
 
+    async def test_a_turn_begins_with_what_is_known_or_with_what_has_changed(
+        self, store: Any, session: ChatSession, turn: Turn
+    ) -> None:
+        await store.sessions.create(session, idempotency_key=None, emit=event())
+
+        begun = await store.sessions.begin_turn(turn, title="Go", at=LATER, known=session)
+        assert begun == await store.sessions.get(session.owner_id, session.id)
+        await store.sessions.end_turn(turn, last_seq=7, words=[], at=LATER)
+        again = await store.sessions.begin_turn(turn, title="No", at=LATER, known=session)
+        assert (again.turn_id, again.title, again.last_seq) == (turn.id, "Go", 7)
+
     async def test_a_thread_is_taken_once_and_only_between_turns(
         self, store: Any, session: ChatSession, turn: Turn
     ) -> None:

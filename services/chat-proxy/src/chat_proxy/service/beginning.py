@@ -18,7 +18,9 @@ async def begin(
     """
     turn = running.turn
     session = await persist(
-        lambda: outside.sessions.begin_turn(turn, title=title_of(turn.text), at=outside.clock())
+        lambda: outside.sessions.begin_turn(
+            turn, title=title_of(turn.text), at=outside.clock(), known=running.session
+        )
     )
     running.session = session or running.session
     answer = await _left(running, outside) if resumed else Answer(turn.id)

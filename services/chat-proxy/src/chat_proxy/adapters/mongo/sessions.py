@@ -1,6 +1,7 @@
 """Sessions in MongoDB."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -98,7 +99,13 @@ class MongoSessions(Sessions):
         }
         return to_session(await self._update({"_id": session.id}, update))
 
-    async def begin_turn(self, turn: Turn, *, title: str, at: datetime) -> ChatSession | None:
+    async def begin_turn(
+        self, turn: Turn, *, title: str, at: datetime, known: ChatSession | None = None
+    ) -> ChatSession | None:
+        if known is not None:
+            begun = await self._begun_as_known(turn, known, title=title, at=at)
+            if begun is not None:
+                return begun
         query = {"_id": turn.session_id, "state": SessionState.ACTIVE.value}
         update = {"$set": {"turn_id": turn.id, "updated_at": at}}
         with answering():
@@ -112,6 +119,32 @@ class MongoSessions(Sessions):
                     {"$set": {"title": title, "titled": True}},
                 )
         return None if found is None else to_session(found)
+
+    async def _begun_as_known(
+        self, turn: Turn, known: ChatSession, *, title: str, at: datetime
+    ) -> ChatSession | None:
+        """None when something changed since, so that it has to be read again."""
+        begun = replace(
+            known,
+            turn_id=turn.id,
+            updated_at=at,
+            title=known.title if known.titled else title,
+            titled=True,
+        )
+        query = {
+            "_id": known.id,
+            "state": SessionState.ACTIVE.value,
+            "turn_id": None,
+            "last_seq": known.last_seq,
+            "title": known.title,
+            "titled": known.titled,
+            "agent_session": known.agent_session,
+        }
+        names = ("turn_id", "updated_at", "title", "titled")
+        update = {"$set": {name: getattr(begun, name) for name in names}}
+        with answering():
+            done = await self._sessions.update_one(query, update)
+        return begun if done.matched_count else None
 
     async def keep_agent_session(self, session_id: str, agent_session: str) -> None:
         with answering():
