@@ -8,7 +8,7 @@ import pytest
 from common.errors import AppError, ErrorCode, NotFoundError, UnavailableError
 from common.testing.bus import FakeJournals
 from gateway.model.frames import Frame
-from gateway.service.viewing import Page, Source, Viewer, Viewers
+from gateway.service.viewing import LOOK_TICKS, Page, Source, Viewer, Viewers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,6 +148,36 @@ class TestOrder:
         viewer.tick(is_interrupted=True)
 
         assert await seen(viewer, until=3) == [(1, 1), (2, 2), (3, 3)]
+
+    async def test_silence_in_the_middle_of_a_turn_sends_back_to_history(self) -> None:
+        told = Told(written=2)
+        viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
+        await viewer.begin()
+        watching = asyncio.ensure_future(seen(viewer, until=3))
+        await asyncio.sleep(0)
+        told.written = 3
+
+        for _ in range(LOOK_TICKS):
+            viewer.tick(is_interrupted=False)
+
+        assert await asyncio.wait_for(watching, 1) == [(1, 1), (2, 2), (3, 3)]
+        assert told.asked == [0, 2]
+
+    async def test_between_turns_nobody_looks(self) -> None:
+        told = Told(written=2)
+        viewer = Viewer(Source(SUBJECT, told, owner_id="own_x"), after=0, limit_bytes=10**6)
+        await viewer.begin()
+        watching = asyncio.ensure_future(seen(viewer, until=4))
+        viewer.on_body(line(3, "turn.ended"))
+        await asyncio.sleep(0)
+
+        for _ in range(LOOK_TICKS * 10):
+            viewer.tick(is_interrupted=False)
+            await asyncio.sleep(0)
+        viewer.on_body(line(4))
+
+        await asyncio.wait_for(watching, 1)
+        assert told.asked == [0]
 
     async def test_a_service_that_restarts_is_waited_for(self) -> None:
         told = Told(written=1)

@@ -3,7 +3,8 @@
 The journal is subscribed to before history is asked for, so nothing falls between. Live entries
 wait in a buffer that is bounded in bytes; a viewer that reads too slowly ends with an error and
 comes back by number. A gap in the numbers, and an interruption of the message bus, send the viewer
-back to history from the last number it has.
+back to history from the last number it has. So does silence in the middle of a turn: a gap is seen
+only by what follows it, and nothing follows the last entry.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ from gateway.ports import Journals, Subscription
 
 TICK = timedelta(seconds=1)
 STUCK_TICKS = 30
+LOOK_TICKS = 5
+_REST = b"turn.ended"
+_MOST_LOOK_TICKS = 320
 _WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
@@ -66,6 +70,9 @@ class Viewer:
         self._is_behind = False
         self._quiet_ticks = 0
         self._sending_ticks = 0
+        self._silent_ticks = 0
+        self._look_after = LOOK_TICKS
+        self._last_type = b""
         self._first: Page | None = None
         self._announced = b""
 
@@ -131,8 +138,17 @@ class Viewer:
         self._sending_ticks = self._sending_ticks + 1 if self.is_sending else 0
         if self._sending_ticks == STUCK_TICKS:
             self.on_stuck()
-        self._is_behind = self._is_behind or is_interrupted
+        self._is_behind = self._is_behind or is_interrupted or self._is_silent()
         self._wake()
+
+    def _is_silent(self) -> bool:
+        """Whether to look for what may have been missed: soon, then ever more rarely."""
+        self._silent_ticks += 1
+        if self._last_type == _REST or self._silent_ticks < self._look_after:
+            return False
+        self._silent_ticks = 0
+        self._look_after = min(self._look_after * 2, _MOST_LOOK_TICKS)
+        return True
 
     def close(self) -> None:
         """End without an error: the client has gone, or shall come back by number."""
@@ -153,16 +169,20 @@ class Viewer:
     def _admit(self, frames: list[Frame]) -> tuple[list[Frame], list[Frame]]:
         """What follows on without a gap, and the rest."""
         admitted: list[Frame] = []
+        refused: list[Frame] = []
         for index, frame in enumerate(frames):
             place = self._order.admit(frame)
             if place is Place.GAP:
-                return admitted, frames[index:]
+                refused = frames[index:]
+                break
             if place is Place.NEXT:
-                self._quiet_ticks = 0
                 admitted.append(frame)
                 if frame.type == self._source.last_type:
                     self._end(None)
-        return admitted, []
+        if admitted:
+            self._quiet_ticks = self._silent_ticks = 0
+            self._look_after, self._last_type = LOOK_TICKS, admitted[-1].type
+        return admitted, refused
 
     async def _repair(self, refused: list[Frame]) -> AsyncIterator[list[Frame]]:
         for wait_s in _WAITS_S:
