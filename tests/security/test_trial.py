@@ -43,6 +43,7 @@ class Trial:
     user: Visitor
     session_id: str
     answers: list[tuple[str, str]] = field(default_factory=list)
+    last_seq: int = 0
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         answer = self.user.http.request(method, path, **options)
@@ -51,11 +52,11 @@ class Trial:
 
     def say(self, text: str) -> list[dict[str, Any]]:
         path = f"/api/sessions/{self.session_id}"
-        before = self.ask("GET", path).json()["last_seq"]
         self.ask("POST", f"{path}/turns", json={"text": text})
         entries = []
-        for entry in self.user.entries(f"{path}/events", until="turn.ended", after=before):
+        for entry in self.user.entries(f"{path}/events", until="turn.ended", after=self.last_seq):
             entries.append(entry)
+            self.last_seq = entry["seq"]
             if entry["type"] == "approval.requested":
                 self.ask(
                     "POST", f"{path}/approvals/{entry['approval_id']}", json={"choice": "once"}

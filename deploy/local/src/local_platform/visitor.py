@@ -14,7 +14,7 @@ import httpx
 
 from local_platform.instance import Finished, Instance
 
-ANSWER_S = 60
+ANSWER_S = 180
 CLI_S = 120
 
 
@@ -58,7 +58,7 @@ class Visitor:
     def entries(self, path: str, *, until: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """A journal's entries from number `after` + 1 up to the first of type `until`.
 
-        Raises TimeoutError when that does not come within a minute.
+        Raises TimeoutError when that does not come within `ANSWER_S`.
         """
         deadline = time.monotonic() + ANSWER_S
         with self.http.stream("GET", path, headers={"Last-Event-ID": str(after)}) as stream:
