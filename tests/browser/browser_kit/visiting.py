@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 HELLO = "examples/skills/hello"
 HELLO_PAGE = "/local/examples/hello"
 LAUNCHED_MS = 60_000
-ANSWER_MS = 30_000
+ANSWER_MS = 60_000
 
 
 @dataclass(frozen=True)
