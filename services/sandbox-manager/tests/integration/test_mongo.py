@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from common import mongo
 from common.contracts.operating import RestrictionKind
-from common.contracts.sandbox import LaunchPath, LaunchSkill, LaunchState, PhaseName
+from common.contracts.sandbox import LaunchPath, LaunchSkill, LaunchState, PhaseName, SandboxState
 from common.ids import new_id
 from common.mongo import Database
 from common.testing.fakes import START
@@ -106,6 +106,15 @@ class TestSandboxes:
         assert written == await sandboxes.get(OWNER)
         assert written.revision == 1
         assert [sandbox.owner_id for sandbox in await sandboxes.existing()] == [OWNER]
+
+    async def test_a_creation_under_way_is_found_among_all_others(
+        self, sandboxes: Sandboxes
+    ) -> None:
+        await sandboxes.apply(OWNER, lock(1))
+        other = f"own_{'b' * 20}"
+        await sandboxes.apply(other, lambda one: one.with_changes(state=SandboxState.ACTIVE))
+
+        assert [sandbox.owner_id for sandbox in await sandboxes.changing()] == [OWNER]
 
     async def test_those_begun_before_are_counted_in_the_operators_account(
         self, sandboxes: Sandboxes

@@ -57,6 +57,9 @@ class FakeSandboxes(Sandboxes):
     async def existing(self) -> Sequence[Sandbox]:
         return [box for box in self.stored.values() if box.state != "absent"]
 
+    async def changing(self) -> Sequence[Sandbox]:
+        return [box for box in self.stored.values() if box.state in {"creating", "deleting"}]
+
     async def count_before(self, sandbox: Sandbox) -> int:
         mine = (sandbox.created_at, sandbox.owner_id)
         others = [box for box in await self.existing() if box.account == ""]

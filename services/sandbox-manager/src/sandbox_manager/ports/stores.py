@@ -47,6 +47,10 @@ class Sandboxes(Protocol):
         """Every record that is not absent."""
         ...
 
+    async def changing(self) -> Sequence[Sandbox]:
+        """Every record of a creation or a deletion under way: few, however many there are."""
+        ...
+
     async def count_before(self, sandbox: Sandbox) -> int:
         """How many of the operator's account were begun before this one, and are there."""
         ...

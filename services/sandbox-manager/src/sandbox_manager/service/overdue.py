@@ -29,7 +29,7 @@ class Overdue:
     clock: Clock
 
     async def find(self) -> list[Finding]:
-        found = [judge_overdue(record, self.clock()) for record in await self.sandboxes.existing()]
+        found = [judge_overdue(record, self.clock()) for record in await self.sandboxes.changing()]
         return [finding for finding in found if finding is not None]
 
     async def act(self, finding: Finding) -> bool:

@@ -27,6 +27,7 @@ SANDBOX_INDEXES = (
     OUTBOX_INDEX,
 )
 
+_CHANGING = {"state": {"$in": [SandboxState.CREATING.value, SandboxState.DELETING.value]}}
 _EXISTING = {"state": {"$ne": SandboxState.ABSENT.value}}
 
 
@@ -67,6 +68,10 @@ class MongoSandboxes(Sandboxes):
     @store_errors
     async def existing(self) -> Sequence[Sandbox]:
         return [to_sandbox(document) async for document in self._collection.find(_EXISTING)]
+
+    @store_errors
+    async def changing(self) -> Sequence[Sandbox]:
+        return [to_sandbox(document) async for document in self._collection.find(_CHANGING)]
 
     @store_errors
     async def count_before(self, sandbox: Sandbox) -> int:
