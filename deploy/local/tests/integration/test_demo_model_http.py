@@ -81,8 +81,8 @@ class TestStream:
     ) -> None:
         events = await stream(model, "[[reasoning:I think]][[say:one two three]]")
 
-        assert deltas(events, "reasoning_content") == ["I ", "think"]
-        assert deltas(events, "content") == ["one ", "two ", "three"]
+        assert deltas(events, "reasoning_content") == ["I", " think"]
+        assert deltas(events, "content") == ["one", " two", " three"]
         assert events[-3]["choices"][0]["finish_reason"] == "stop"
         assert events[-2]["usage"]["total_tokens"] > 0
         assert events[-1] == "[DONE]"

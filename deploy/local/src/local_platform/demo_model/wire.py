@@ -8,7 +8,8 @@ from typing import Any
 
 from local_platform.demo_model.reply import Reply, Usage
 
-WORD = re.compile(r"\S+\s*|\s+")
+WORD = re.compile(r"\s*\S+|\s+$")
+"""With the space before it, as models have their tokens: what breaks off ends in no space."""
 ARGUMENT_CHARS = 40
 CHARS_PER_TOKEN = 4
 

@@ -26,6 +26,9 @@ from chat_proxy.ports import Sandboxes
 _WAKE_TIMEOUT = timedelta(seconds=90)
 """Acquiring may have to start a stopped sandbox."""
 
+_WAKE_PATIENCE = _WAKE_TIMEOUT + timedelta(seconds=30)
+"""Longer than one answer is waited for: who was asked may have been killed meanwhile."""
+
 _PATIENCE = timedelta(seconds=60)
 """A turn outlives a restart of sandbox-manager and the loss of a node of the bus."""
 
@@ -54,7 +57,7 @@ class RpcSandboxes(Sandboxes):
             goes_on=goes_on,
         )
         endpoint = await self._rpc.call(
-            ACQUIRE_AGENT, request, within=_WAKE_TIMEOUT, patience=_PATIENCE
+            ACQUIRE_AGENT, request, within=_WAKE_TIMEOUT, patience=_WAKE_PATIENCE
         )
         return _address(endpoint)
 
