@@ -25,7 +25,7 @@ from playwright.sync_api import (
 # The kit has modules of its own.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from browser_kit.oddities import LABEL, RISKY, odd, write_oddities
+from browser_kit.oddities import RISKY, odd, write_oddities
 from browser_kit.visiting import answered, say
 
 EXAMPLES = Path(__file__).parents[2] / "examples/skills"
@@ -71,7 +71,7 @@ SHOTS = [
     Shot("skill", lambda visit: visit.go(COUNT)),
     Shot("files", files),
     Shot("report", lambda visit: visit.go(odd(RISKY))),
-    Shot("repository", lambda visit: visit.go(f"/local/{LABEL}")),
+    Shot("repository", lambda visit: visit.go("/local/examples")),
     Shot("chat", Visit.chat),
     Shot("chat-phone", Visit.chat, is_phone=True),
     Shot("skill-phone", lambda visit: visit.go(odd(RISKY)), is_phone=True),

@@ -17,6 +17,8 @@ class TestLaunch:
 
         other = person.go(HELLO_PAGE, person.context.new_page())
 
+        # A tab that is not looked at keeps no stream.
+        page.bring_to_front()
         expect(page.get_by_label("Your message")).to_be_visible(timeout=LAUNCHED_MS)
         other.bring_to_front()
         going_on = other.get_by_label("Your message").or_(other.get_by_text("Try hello"))

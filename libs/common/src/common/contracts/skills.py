@@ -27,9 +27,12 @@ class Severity(StrEnum):
 
 
 class Finding(Message):
-    """One place worth a look; `line` counts from 1, 0 when it concerns the whole file."""
+    """One place worth a look; `line` counts from 1, 0 when it concerns the whole file, and an
+    empty `file` the whole skill. `meaning` is what the rule finds, in a sentence.
+    """
 
     rule: str
+    meaning: str = ""
     severity: Severity
     file: str
     line: int

@@ -20,6 +20,7 @@ from skill_resolver.model.assembly import Assembly, File
 from skill_resolver.model.discovery import Addresses, FoundSkill
 from skill_resolver.model.matching import Match, Matcher
 from skill_resolver.model.reference import SkillRef
+from skill_resolver.model.report.meanings import MEANINGS
 from skill_resolver.model.tree import Tree
 
 MAX_LISTED = 3000
@@ -131,6 +132,7 @@ def _file(file: File) -> SkillFile:
 def _finding(finding: report.Finding) -> Finding:
     return Finding(
         rule=finding.rule,
+        meaning=MEANINGS.get(finding.rule, ""),
         severity=finding.severity,
         file=finding.file,
         line=finding.line,
