@@ -106,6 +106,29 @@ class TestAnswer:
         assert subjects == ["evt.approval.requested.v1", "evt.approval.resolved.v1"]
         assert "rm -rf" not in str(world.approvals.emitted)
 
+    async def test_what_is_on_its_way_is_told_before_the_end(self, world: Any) -> None:
+        _, runner, [approval] = await asked(world, RM)
+        arrives = asyncio.Event()
+        agent = world.agents.last
+        taken = agent.answer
+
+        async def slow(*, allow: bool) -> bool:
+            world.agents.opened[0].tell(DONE)
+            await arrives.wait()
+            return bool(await taken(allow=allow))
+
+        agent.answer = slow
+        answering = asyncio.ensure_future(answer(world.me, approval, C.ONCE))
+        await world.until(lambda: world.approvals.by_id[approval.id].state == "delivering")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        arrives.set()
+        await answering
+        await runner.done.wait()
+
+        assert world.live.kinds[-1] == "turn.ended"
+        assert world.live.kinds.count("approval.resolved") == 1
+
 
 class TestStoreDown:
     async def test_nothing_is_sent_that_was_not_stored_before(self, world: Any) -> None:

@@ -66,6 +66,7 @@ class ApprovalDesk:
         self._uncertain: Approval | None = None
         self._delivering = asyncio.Lock()
         self._deliveries: set[asyncio.Future[None]] = set()
+        self._on_its_way: Approval | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -166,8 +167,10 @@ class ApprovalDesk:
         """Let what is on its way arrive; what does not is uncertain for whoever comes next."""
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=_LEAVE_S)
-        for task in list(self._deliveries):
+        late = list(self._deliveries)
+        for task in late:
             task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _deliver(self) -> None:
         async with self._delivering:
@@ -184,7 +187,13 @@ class ApprovalDesk:
                     return
 
     async def close(self, reason: str) -> None:
-        """The turn is over: nobody waits for these answers any more."""
+        """The turn is over: nobody waits for these answers any more. What is on its way is told
+        before the end.
+        """
+        await self.leave()
+        cut, self._on_its_way = self._on_its_way, None
+        if cut is not None:
+            await self._cut(cut)
         for approval in self._queue:
             if approval.is_open:
                 await self._expire(approval, reason)
@@ -194,12 +203,24 @@ class ApprovalDesk:
         if not head.is_ended:
             delivering = await self._to_deliver(head)
             self._queue.pop(0)
+            self._on_its_way = delivering
             ended = await self._answer(agent, delivering)
             await self._end(ended, expected=delivering)
+            self._on_its_way = None
         else:
             self._queue.pop(0)
             await self._refuse(agent)
         await self._writer.publish()
+
+    async def _cut(self, delivering: Approval) -> None:
+        """A delivery that did not end in time; its end may have been stored all the same."""
+        try:
+            await self._end(delivering.unknown(_UNCERTAIN), expected=delivering)
+        except StaleFenceError:
+            stored = await self._outside.approvals.get(
+                delivering.owner_id, delivering.session_id, delivering.id
+            )
+            self._tell_resolved(stored)
 
     async def _to_deliver(self, head: Approval) -> Approval:
         """Stored as on its way. One that is so already is our own write, whose answer was lost
