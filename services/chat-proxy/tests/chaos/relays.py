@@ -64,7 +64,8 @@ class RelayCount:
         if ended["type"] == "turn.ended" and ended["state"] == "failed":
             self.failed += 1
             self.reasons.append(f"{ended['error']['code']}: {ended['error']['detail']}")
-        elif ended["type"] == "turn.ended" and text == _WHOLE:
+        elif ended["type"] == "turn.ended" and text.split() == _WHOLE.split():
+            # Where Hermes has its model go on, a space may come twice.
             replaced = any(entry["type"] == "text.replaced" for entry in entries)
             self.started_over += replaced
             self.whole += not replaced
