@@ -9,11 +9,12 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 from bench.chatpath import passthrough
+from bench.chatpath.commands import Helper
 from bench.chatpath.ground import (
     Ground,
     Session,
@@ -30,6 +31,7 @@ SECONDS: Mapping[int, float] = {1: 10.0, 20: 8.0, 100: 8.0, 300: 8.0}
 FLOOD_STREAMS, FLOOD_CHUNKS = 20, 3000
 _PASSERS = ("node", "nginx")
 _STUCK_S = 15.0
+_END_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,13 @@ class Run:
     doubled: int
     out_of_order: int
     cuts: int
+    without_end: int
     parts: Mapping[str, float]
 
     @classmethod
     def unknown(cls) -> Self:
         nan = math.nan
-        return cls(nan, nan, (nan, nan), (nan, nan), 0, 0, 0, 0, {})
+        return cls(nan, nan, (nan, nan), (nan, nan), 0, 0, 0, 0, 0, {})
 
 
 _WARM_UP = Load("warm up", 20, {"rate": RATE, "seconds": 4.0})
@@ -139,15 +142,29 @@ def _run(
     each = {**parts(), "helpers": cpu_s([agent.pid, viewers.pid]) - helpers}
     memory = memory_mib(pids)
     agent.ask("finish")
-    ended = "every stream ends"
-    wait_until(ended, lambda: viewers.ask("count")["ended"] == load.streams)
+    without_end = _without_end(viewers, load.streams)
     seen = viewers.ask("close", sent=sent)
     return Run(
         cpu_ms=spent * 1e6 / total,
         memory_mib=memory,
         parts={name: round(spent * 1e6 / total, 1) for name, spent in each.items()},
+        without_end=without_end,
         **seen,
     )
+
+
+def _without_end(viewers: Helper, streams: int) -> int:
+    """How many streams do not end, the store given time for all answers at once."""
+    ended = 0
+
+    def have_all() -> bool:
+        nonlocal ended
+        ended = int(viewers.ask("count")["ended"])
+        return ended == streams
+
+    with suppress(TimeoutError):
+        wait_until("every stream ends", have_all, _END_S)
+    return streams - ended
 
 
 def _settle(viewers: Any, total: int) -> None:
@@ -175,6 +192,7 @@ def _figures(load: Load, ours: Run, beside: Mapping[str, Run | None]) -> list[Fi
     node = beside["node"] or Run.unknown()
     cpus = {f"CPU per 1000 chunks, {passer}": run.cpu_ms for passer, run in beside.items() if run}
     faults = {"lost": ours.lost, "doubled": ours.doubled, "out of order": ours.out_of_order}
+    faults["without end"] = ours.without_end
     return [
         _beside(
             f"{name}, CPU per 1000 chunks",
