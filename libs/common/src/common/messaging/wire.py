@@ -297,7 +297,11 @@ class _Link(asyncio.Protocol):
     async def keep_alive(self) -> None:
         """Until the connection is lost; a server that does not answer is left."""
         while True:
+            began = self._loop.time()
             done, _ = await asyncio.wait([self._lost], timeout=_PING_EVERY_S)
+            if not done and self._loop.time() - began > 1.5 * _PING_EVERY_S:
+                # This process was held up, so it may not have read what the server answered.
+                continue
             if done or len(self._pongs) >= _MOST_UNANSWERED:
                 return
             self._pongs.append(self._loop.create_future())
