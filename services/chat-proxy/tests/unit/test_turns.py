@@ -429,3 +429,24 @@ class TestStop:
         assert (await finished(world, runner)).state is TurnState.STOPPED
         with pytest.raises(NotFoundError):
             await world.me.sessions.get(OWNER, session.id)
+
+
+class TestEndTold:
+    async def test_viewers_hear_of_it_when_it_is_stored_also_from_the_upkeep(
+        self, world: Any
+    ) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        world.answers.gate.clear()
+        world.agents.last.tell(TextDelta("Hello."), DONE)
+        await world.until(lambda: runner._conversation.writer.answer.is_ended)
+
+        upkeep = asyncio.ensure_future(runner.tick())
+        await asyncio.sleep(0)
+        told = list(world.live.kinds)
+        world.answers.gate.set()
+        await finished(world, runner)
+        await upkeep
+
+        assert "turn.ended" not in told
+        assert world.live.kinds[-1] == "turn.ended"

@@ -174,9 +174,13 @@ class TurnRunner:
         conversation = self._conversation
         if conversation is None or self.done.is_set():
             return
-        await conversation.writer.publish()
-        if conversation.writer.lag >= self._outside.limits.fold:
-            await conversation.writer.store()
+        writer = conversation.writer
+        # Viewers hear of the end when it is stored: what they read then is the whole answer.
+        if writer.answer.is_ended:
+            await writer.store()
+        await writer.publish()
+        if writer.lag >= self._outside.limits.fold:
+            await writer.store()
         if self._talking is not None and not self._talking.done():
             await conversation.desk.tick()
             reason = STOPPED if self.turn.stop_requested else self._beyond_limits(conversation)
