@@ -1,6 +1,7 @@
 """One platform and one browser for all of these tests; each test is another person."""
 
 import itertools
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,7 +74,9 @@ def platform(
 
 @pytest.fixture(scope="session")
 def names() -> Iterator[str]:
-    return (f"person-{number}" for number in itertools.count())
+    """Of this run alone: a platform that is kept knows those of earlier ones."""
+    run = secrets.token_hex(3)
+    return (f"person-{run}-{number}" for number in itertools.count())
 
 
 @pytest.fixture
