@@ -103,11 +103,14 @@ class FakeInside(Inside):
 class FakeAgents(Agents):
     inside: FakeInside
     is_frozen: bool = False
+    frozen_starts: int = 0
+    """How many of the processes that were started do not answer; a later one does."""
 
     async def is_agent_up(self, url: str, token: str, *, within: timedelta) -> bool:
         host = _sandbox_of(url)
         running = [text for name, text in self.inside.agents.items() if plain(name) == host]
-        return not self.is_frozen and any(token in text for text in running)
+        is_silent = self.is_frozen or self.inside.starts <= self.frozen_starts
+        return not is_silent and any(token in text for text in running)
 
     async def is_raw_up(self, url: str, key: str, *, within: timedelta) -> bool:
         return _sandbox_of(url) in self.inside.raws

@@ -171,6 +171,17 @@ class TestAcquire:
 
         assert world.inside.starts == 1
 
+    async def test_the_turn_that_did_not_reach_it_has_a_silent_agent_started_again(
+        self, world: World
+    ) -> None:
+        launch = await world.ready()
+        await ask(world, launch, turn="tur_1")
+        world.agents.frozen_starts = world.inside.starts
+
+        await ask(world, launch, turn="tur_1")
+
+        assert world.inside.starts == 2
+
     async def test_a_sandbox_gone_at_the_provider_is_said(self, world: World) -> None:
         launch = await world.ready()
         await world.provider.delete("box-1")

@@ -123,11 +123,13 @@ class AgentCare:
         tokens = {"relay_tokens": token.added_to(sandbox)}
         return await self.under_slot(sandbox, right, tokens), token
 
-    async def check_dead(self, sandbox: Sandbox, step: RunStep | None = None) -> None:
+    async def check_dead(
+        self, sandbox: Sandbox, step: RunStep | None = None, *, asked_by: str | None = None
+    ) -> None:
         """Raise unless the agent may be started again: the sandbox runs, and the process has died
-        or nobody uses it.
+        or nobody uses it but the turn that asks, which did not reach it.
         """
-        await self._step(step)(Step.LOOK, lambda: self._check_dead(sandbox))
+        await self._step(step)(Step.LOOK, lambda: self._check_dead(sandbox, asked_by))
 
     def _step(self, step: RunStep | None) -> RunStep:
         return step or self._unwatched
@@ -135,10 +137,13 @@ class AgentCare:
     async def _unwatched(self, _: Step, call: Callable[[], Awaitable[Any]]) -> Any:
         return await Persistence(self.clock, self.sleep).run(call)
 
-    async def _check_dead(self, sandbox: Sandbox) -> None:
+    async def _check_dead(self, sandbox: Sandbox, asked_by: str | None) -> None:
         await self._check_running(sandbox)
         look = await self.inside.look(sandbox.provider_id or "", directory=None, workspace=None)
-        if look.is_agent_alive and sandbox.live_leases(self.clock()):
+        leases = sandbox.live_leases(self.clock())
+        if look.is_agent_alive and any(
+            asked_by is None or lease.turn_id != asked_by for lease in leases
+        ):
             message = "the agent does not answer while it works for another tab"
             raise AgentLostError(message)
 

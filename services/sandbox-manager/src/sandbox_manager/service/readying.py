@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from common.clock import Clock
 from common.contracts.sandbox import SandboxState
@@ -74,7 +75,8 @@ class Readying:
         sandbox = await self.care.signed(sandbox, AGENT_PORT)
         if not self._has_answered(sandbox, turn_id):
             if not await self.preparation.is_agent_up(sandbox):
-                sandbox = await self._in_agent_slot(owner_id, self._revived)
+                revived = partial(self._revived, turn_id=turn_id)
+                sandbox = await self._in_agent_slot(owner_id, revived)
             self._note_answer(sandbox)
         return sandbox
 
@@ -159,12 +161,12 @@ class Readying:
             return sandbox
         return await self._restarted(owner_id, right)
 
-    async def _revived(self, owner_id: str, right: Right) -> Sandbox:
+    async def _revived(self, owner_id: str, right: Right, *, turn_id: str | None) -> Sandbox:
         """Another may have done it while this one waited."""
         sandbox = await self.sandboxes.get(owner_id)
         if await self.preparation.is_agent_up(sandbox):
             return sandbox
-        await self.care.check_dead(sandbox)
+        await self.care.check_dead(sandbox, asked_by=turn_id)
         return await self._restarted(owner_id, right)
 
     async def _restarted(self, owner_id: str, right: Right) -> Sandbox:
