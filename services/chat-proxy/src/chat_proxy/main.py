@@ -47,6 +47,7 @@ from chat_proxy.ports import Agents
 from chat_proxy.reconcilers import PurgeReconciler, TakeoverReconciler
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.closing import Closing
 from chat_proxy.service.erasing import Erasing
 from chat_proxy.service.exporting import ExportService
 from chat_proxy.service.outside import Limits, Outside
@@ -151,7 +152,9 @@ async def serve(connections: Backbone, outside: Outside, runners: Runners) -> Er
     await serve_sessions(server, sessions)
     await serve_erasing(server, erasing)
     await serve_usage(server, spending)
-    await serve_copies(server, ExportService(outside), SharingService(outside))
+    await serve_copies(
+        server, ExportService(outside), SharingService(outside, Closing(outside, runners))
+    )
     await serve_turns(server, turns, me=outside.me)
     await serve_journal(
         server, AttachService(outside, runners), ApprovalService(outside, runners), me=outside.me

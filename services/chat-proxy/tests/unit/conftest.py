@@ -20,6 +20,7 @@ from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
+from chat_proxy.service.closing import Closing
 from chat_proxy.service.exporting import ExportService
 from chat_proxy.service.outside import Limits, Outside
 from chat_proxy.service.runner import TurnRunner
@@ -321,7 +322,8 @@ class Process:
         self.sessions = SessionService(outside, self.turns)
         self.approvals = ApprovalService(outside, self.runners)
         self.attaching = AttachService(outside, self.runners)
-        self.exporting, self.sharing = ExportService(outside), SharingService(outside)
+        self.exporting = ExportService(outside)
+        self.sharing = SharingService(outside, Closing(outside, self.runners))
         self.takeover = Takeover(outside, self.runners)
 
     async def create(self, context: contract.SessionContext | None = None) -> contract.Session:

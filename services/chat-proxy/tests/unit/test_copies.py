@@ -128,6 +128,32 @@ class TestShare:
         assert (page.title, page.skill, page.more) == ("Count <this>", session.skill, False)
         assert page.receipt.launch_id == session.launch_id
         assert KEY not in page.model_dump_json()
+
+    async def test_a_turn_that_was_just_told_to_be_over_is_in_it(
+        self, world: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        filing, filed = asyncio.Event(), asyncio.Event()
+        usual = world.sessions.end_turn
+
+        async def slow(*arguments: Any, **options: Any) -> None:
+            filing.set()
+            await filed.wait()
+            await usual(*arguments, **options)
+
+        monkeypatch.setattr(world.sessions, "end_turn", slow)
+        world.agents.last.tell(TextDelta("Two."), Finished(AgentStatus.COMPLETE, "Two."))
+        async with asyncio.timeout(5):
+            await filing.wait()
+            sharing = asyncio.ensure_future(shared(world, session))
+            await asyncio.sleep(0)
+            filed.set()
+            share = await sharing
+
+        page = await world.me.sharing.shown(hashed(token_of(share)), 0)
+        assert page.entries[-1].type == "turn.ended"
+        assert runner.done.is_set()
         assert OWNER not in page.model_dump_json()
 
     @pytest.mark.parametrize(

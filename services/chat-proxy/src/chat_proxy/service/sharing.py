@@ -21,6 +21,7 @@ from chat_proxy.model.credentials import redacted, redacted_entries
 from chat_proxy.model.journal import Entry
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.share import Share, new_token
+from chat_proxy.service.closing import Closing
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.wire import to_entry, to_share
 
@@ -31,11 +32,14 @@ _PAGE_BYTES = 400_000
 
 
 class SharingService:
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, closing: Closing) -> None:
         self._outside = outside
+        self._closing = closing
 
     async def share(self, request: contract.ShareSession) -> contract.CreatedShare:
         """A link to the turns that have ended; what is said later is not in it."""
+        await self._outside.sessions.get(request.owner_id, request.session_id)
+        await self._closing.settled(request.session_id)
         session = await self._outside.sessions.get(request.owner_id, request.session_id)
         if not session.last_seq:
             message = "there is nothing to share yet: no turn has ended"

@@ -1,7 +1,6 @@
 """Use cases of turns: start one, look at one, stop one."""
 
 import asyncio
-from datetime import datetime, timedelta
 
 from common.contracts import events
 from common.contracts.chat import StartTurn, TurnRequest, TurnState
@@ -17,13 +16,11 @@ from common.telemetry.tracing import current_trace
 
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn, checked_attachments
+from chat_proxy.service.closing import Closing
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.spending import Spending
 from chat_proxy.service.wire import to_turn
-
-_CLOSING = timedelta(seconds=2)
-_CLOSING_WAIT_S = 0.02
 
 
 class TurnService:
@@ -31,6 +28,7 @@ class TurnService:
         self._outside = outside
         self._runners = runners
         self._spending = spending
+        self._closing = Closing(outside, runners)
 
     async def start(self, request: StartTurn) -> WireTurn:
         """Store the message and begin to run it. The same key gives the turn it made before."""
@@ -55,15 +53,14 @@ class TurnService:
 
     async def get(self, owner_id: str, session_id: str, turn_id: str) -> WireTurn:
         """One that is just closing is waited for: whoever saw its end finds it ended."""
-        deadline = self._outside.clock() + _CLOSING
+        deadline = self._closing.deadline()
         while True:
             turn, usage = await asyncio.gather(
                 self._outside.turns.get(owner_id, session_id, turn_id),
                 self._outside.usage.of_turn(turn_id),
             )
-            if turn.is_ended or not await self._is_closing(turn, deadline):
+            if turn.is_ended or not await self._closing.waited(turn, deadline):
                 return to_turn(turn, usage.spent)
-            await self._closed(turn)
 
     async def stop(self, request: TurnRequest) -> WireTurn:
         """Ask the turn to stop, wherever it runs; one that has ended stays as it is."""
@@ -113,7 +110,7 @@ class TurnService:
             state=TurnState.PENDING,
         )
         event = events.TURN_STARTED.of(data, entity_id=turn.id, at=turn.created_at)
-        deadline = self._outside.clock() + _CLOSING
+        deadline = self._closing.deadline()
         while True:
             stored = await self._outside.turns.start(
                 turn, idempotency_key=idempotency_key, emit=event
@@ -121,28 +118,13 @@ class TurnService:
             if stored is not None:
                 return stored
             other = await self._outside.turns.active(turn.session_id)
-            if other is not None and not await self._is_closing(other, deadline):
+            if other is not None and not await self._closing.waited(other, deadline):
                 detail = "this session is still answering"
                 raise ConflictError(
                     detail,
                     code=ErrorCode.TURN_RUNNING,
                     extra={"turn_id": other.id},
                 )
-            if other is not None:
-                await self._closed(other)
-
-    async def _closed(self, turn: Turn) -> None:
-        """Wait for a turn whose end was told and is being filed."""
-        runner = self._runners.of(turn.session_id)
-        if runner is not None and runner.turn.id == turn.id:
-            await runner.done.wait()
-        else:
-            await asyncio.sleep(_CLOSING_WAIT_S)
-
-    async def _is_closing(self, turn: Turn, deadline: datetime) -> bool:
-        if self._outside.clock() >= deadline:
-            return False
-        return await self._outside.answers.is_ended(turn.id)
 
     def _new(self, session: ChatSession, text: str, attachments: tuple[str, ...]) -> Turn:
         now = self._outside.clock()

@@ -18,7 +18,6 @@ from common.contracts.chat import (
     Attach,
     CreateSession,
     RenameSession,
-    Session,
     SessionRequest,
     StartTurn,
     TurnRequest,
@@ -37,7 +36,7 @@ from gateway.ports import Services
 from gateway.service.sources import session_source
 from gateway.web.live import ChatUpdates, Place, Rendered
 from gateway.web.pages.route import PageRoute, field, form_of, if_there, is_isolated, see
-from gateway.web.rendering import page, partial, skill_url
+from gateway.web.rendering import chat_url, page, partial, skill_url
 
 router = APIRouter(prefix="/ui/sessions", route_class=PageRoute, include_in_schema=False)
 
@@ -91,13 +90,7 @@ async def create(request: Request, services: ServicesDep, owner_id: OwnerDep) ->
         idempotency_key=form.get("key") or new_id("key"),
     )
     session = await services.call(CREATE_SESSION, asked)
-    return see(session_url(session))
-
-
-def session_url(session: Session) -> str:
-    skill = session.skill
-    here = skill_url(skill.owner, skill.repo, skill.path, skill.name)
-    return f"{here}?session={session.id}"
+    return see(chat_url(session))
 
 
 @router.get("/{session_id}/events")
@@ -199,4 +192,4 @@ async def _done(request: Request, services: Services, owner_id: str, session_id:
 async def _back(services: Services, owner_id: str, session_id: str) -> Response:
     asked = SessionRequest(owner_id=owner_id, session_id=session_id)
     session = await services.call(GET_SESSION, asked)
-    return see(session_url(session))
+    return see(chat_url(session))

@@ -24,10 +24,10 @@ from gateway.endpoints.launches import START
 from gateway.ports import Services
 from gateway.service.sources import launch_source
 from gateway.web.live import LaunchUpdates
-from gateway.web.pages.chat import session_url
 from gateway.web.pages.route import PageRoute, field, form_of, own_path, see, told
 from gateway.web.pages.skill import Asked, Beside, page_of_skill, variable_scope
 from gateway.web.pages.watched import usual_of
+from gateway.web.rendering import chat_url
 
 router = APIRouter(prefix="/ui", route_class=PageRoute, include_in_schema=False)
 
@@ -81,7 +81,7 @@ async def _opened(services: Services, owner_id: str, launch: Launch) -> Response
     request = CreateSession(
         owner_id=owner_id, launch_id=launch.id, idempotency_key=f"page-{launch.id}"
     )
-    return see(session_url(await services.call(CREATE_SESSION, request)))
+    return see(chat_url(await services.call(CREATE_SESSION, request)))
 
 
 def _at(here: str, launch: Launch) -> str:

@@ -19,10 +19,9 @@ from gateway.endpoints.dependencies import BodiesDep, EdgeDep, OwnerDep, Service
 from gateway.endpoints.files import MOST_FILES, SLOW, check_session, put_files, taken
 from gateway.model.workspace import files_in, tree_of
 from gateway.ports import Bodies, Services
-from gateway.web.pages.chat import session_url
 from gateway.web.pages.route import PageRoute, is_update, page_note, see
 from gateway.web.pages.viewer import Shown, filled
-from gateway.web.rendering import file_url, files_url, ident, macro, page, partial
+from gateway.web.rendering import chat_url, file_url, files_url, ident, macro, page, partial
 
 router = APIRouter(
     prefix="/ui/sessions/{session_id}/files", route_class=PageRoute, include_in_schema=False
@@ -130,4 +129,4 @@ async def _file(services: Services, bodies: Bodies, session: SessionRequest, pat
 
 async def _page(services: Services, session: SessionRequest, content: str) -> Response:
     detail = await services.call(GET_SESSION, session)
-    return page("workspace.html", session=detail, content=content, back=session_url(detail))
+    return page("workspace.html", session=detail, content=content, back=chat_url(detail))
