@@ -57,6 +57,7 @@ class FakeSandboxes:
     released: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     refusal: Exception | None = None
+    is_silent: bool = False
     notices: tuple[str, ...] = ()
     state: LaunchState = LaunchState.READY
 
@@ -104,6 +105,8 @@ class FakeSandboxes:
         )
 
     async def renew(self, owner_id: str, use_lease_id: str) -> None:
+        if self.is_silent:
+            await asyncio.Event().wait()
         if self.refusal is not None:
             raise self.refusal
         if use_lease_id in self.gone:

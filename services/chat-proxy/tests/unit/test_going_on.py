@@ -123,8 +123,24 @@ class TestLease:
 
         await runner.tick()
 
-        assert world.sandboxes.renewed == ["use_1"]
+        await world.until(lambda: world.sandboxes.renewed == ["use_1"])
         assert runner.turn.claim.covers(world.clock() + timedelta(seconds=29))
+
+    async def test_one_that_is_not_prolonged_in_time_does_not_cost_the_claim(
+        self, world: Any
+    ) -> None:
+        session = await world.session()
+        runner = await world.say(session)
+        world.sandboxes.is_silent = True
+
+        for _ in range(5):
+            world.clock.advance(timedelta(seconds=10))
+            await runner.tick()
+
+        assert runner.turn.claim.covers(world.clock() + timedelta(seconds=29))
+        world.agents.last.tell(TextDelta("Hello."), DONE)
+        turn = await finished(world, runner)
+        assert turn.state is TurnState.COMPLETED
 
     async def test_one_that_ended_is_acquired_anew(self, world: Any) -> None:
         session = await world.session()
@@ -133,6 +149,7 @@ class TestLease:
         world.clock.advance(timedelta(seconds=10))
 
         await runner.tick()
+        await world.until(lambda: len(world.sandboxes.gone_on) == 2)
         world.agents.last.tell(TextDelta("Hello."), DONE)
         await finished(world, runner)
 

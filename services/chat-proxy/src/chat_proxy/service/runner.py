@@ -52,6 +52,7 @@ class TurnRunner:
         self._talking: asyncio.Future[Outcome] | None = None
         self._cut: Outcome | None = None
         self._renewed_at = outside.clock()
+        self._prolonging: asyncio.Future[None] | None = None
 
     @property
     def turn(self) -> Turn:
@@ -75,6 +76,8 @@ class TurnRunner:
         except StaleFenceError as exc:
             logger.warning("turn given up: %s", exc.detail, extra={"turn_id": self.turn.id})
         finally:
+            if self._prolonging is not None:
+                tasks.append(self._prolonging)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -188,11 +191,22 @@ class TurnRunner:
                 await self._cut_short(reason)
 
     async def _renew(self) -> None:
-        stored = await self._outside.turns.renew(self.turn, self._outside.clock())
+        try:
+            stored = await self._outside.turns.renew(self.turn, self._outside.clock())
+        except StaleFenceError:
+            if self._conversation is not None and self._conversation.writer.answer.is_ended:
+                # Its end may be stored just now; the work finds out if another process did it.
+                return
+            raise
         self._running.turn = replace(
             self.turn, claim=stored.claim, stop_requested=stored.stop_requested
         )
         self._renewed_at = self._outside.clock()
+        if self._prolonging is None or self._prolonging.done():
+            self._prolonging = asyncio.ensure_future(self._prolong())
+
+    async def _prolong(self) -> None:
+        """Nobody waits for it: the claim is renewed however long sandbox-manager takes."""
         try:
             await self._link.renew()
         except ForbiddenError as exc:

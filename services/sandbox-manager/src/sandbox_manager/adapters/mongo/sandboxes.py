@@ -1,7 +1,9 @@
 """`sandboxes`: one document per owner, never removed."""
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from common.contracts.events import OutgoingEvent
 from common.contracts.sandbox import SandboxState
@@ -32,8 +34,13 @@ _EXISTING = {"state": {"$ne": SandboxState.ABSENT.value}}
 
 
 class MongoSandboxes(Sandboxes):
+    """Changes of one sandbox from this process wait for each other: the use-leases of many turns
+    are renewed at once, and each that is tried in vain costs the store as much as one that is not.
+    """
+
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
+        self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._versioned = Versioned(collection, to_sandbox, "sandbox")
 
     @store_errors
@@ -53,7 +60,12 @@ class MongoSandboxes(Sandboxes):
         async def read() -> Sandbox:
             return await self._ensured(owner_id)
 
-        return await self._versioned.apply(known, read, change, [event] if event else [])
+        lock = self._changing.setdefault(owner_id, asyncio.Lock())
+        is_known = known is not None and not lock.locked()
+        async with lock:
+            return await self._versioned.apply(
+                known if is_known else None, read, change, [event] if event else []
+            )
 
     @store_errors
     async def by_relay_token(self, sha256: str) -> Sandbox | None:
