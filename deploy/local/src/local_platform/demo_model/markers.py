@@ -9,6 +9,7 @@ from typing import Any
 MARKERS = {
     "error": "fail: a status (401 402 403 404 413 429 500 502 503 529), context, content, notjson,"
     " drop, midstream or empty; `:N` for the first N calls only, `@N` at step N only",
+    "startover": "say the whole answer again when asked to go on with one that was cut off",
     "hang": "accept the request and send nothing, for ever or for so many seconds",
     "delay": "seconds before the first byte",
     "chunkdelay": "seconds between chunks",

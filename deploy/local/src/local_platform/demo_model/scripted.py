@@ -93,7 +93,8 @@ def _fault(script: Script, conversation: Conversation, attempts: Attempts) -> st
 def _reply(script: Script, conversation: Conversation) -> Reply:
     calls = _calls(script, conversation)
     text = (script.value("pre") or "") if calls else _answer(script, conversation)
-    text = text.removeprefix(conversation.said)
+    if script.value("startover") is None:
+        text = text.removeprefix(conversation.said)
     return Reply(
         text=text,
         reasoning=script.value("reasoning") or "",

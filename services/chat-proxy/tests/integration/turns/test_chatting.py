@@ -232,12 +232,23 @@ class TestFailures:
         await platform.start()
         session = await platform.session()
 
-        turn = await platform.ended(await platform.say(session, "[[error:drop:1]][[tokens:12]]"))
+        prompt = "[[error:drop:1]][[startover]][[tokens:12]]"
+        turn = await platform.ended(await platform.say(session, prompt))
 
         entries = await platform.entries(session.id)
         assert turn.state is TurnState.COMPLETED
         assert "text.replaced" in kinds(entries)
         assert shown(entries) == " ".join(f"w{number}" for number in range(12))
+
+    async def test_an_answer_that_is_gone_on_with_is_whole(self, platform: Any) -> None:
+        await platform.start()
+        session = await platform.session()
+
+        turn = await platform.ended(await platform.say(session, "[[error:drop:1]][[tokens:12]]"))
+
+        entries = await platform.entries(session.id)
+        assert turn.state is TurnState.COMPLETED
+        assert shown(entries).split() == [f"w{number}" for number in range(12)]
 
 
 class TestStop:
