@@ -91,16 +91,28 @@ def words_of(text: str) -> list[str]:
     accents, and pairs of characters where a script puts no spaces between words.
     """
     words: dict[str, None] = {}
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(char for char in plain if not unicodedata.combining(char))
-    for match in _WORD.finditer(unicodedata.normalize("NFC", plain)):
-        words.update(dict.fromkeys(_pieces(match.group())))
+    for word in dict.fromkeys(_WORD.findall(_plain(text))):
+        words.update(dict.fromkeys(_pieces(word)))
         if len(words) >= _MOST_WORDS:
             break
     return list(words)[:_MOST_WORDS]
 
 
+def _plain(text: str) -> str:
+    """Without case, accents and repetition: a long answer says most of its words often, and all
+    that is done to each takes other turns their time.
+    """
+    plain = " ".join(dict.fromkeys(text.casefold().split()))
+    if plain.isascii():
+        return plain
+    plain = unicodedata.normalize("NFKD", plain)
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", plain)
+
+
 def _pieces(word: str) -> list[str]:
+    if word.isascii():
+        return [word[:_WORD_CHARS]] if len(word) > 1 else []
     unspaced = _UNSPACED.findall(word)
     pieces = [run[at : at + 2] for run in unspaced for at in range(max(len(run) - 1, 1))]
     rest = _UNSPACED.sub(" ", word).split()

@@ -74,6 +74,8 @@ class Wording:
 
     def repeats(self, final: str) -> bool:
         """Whether `final` is just what was shown since the last tool."""
+        if final == self._shown:
+            return bool(final.strip())
         plain = _plain(final)
         return bool(plain) and plain in {_plain(self._shown), _plain("".join(self._raw))}
 
