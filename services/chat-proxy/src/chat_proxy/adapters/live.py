@@ -64,7 +64,10 @@ class BusJournal(LiveJournal):
 
 
 def _messages(entries: Sequence[Entry]) -> Iterator[list[bytes]]:
-    """Lines that fit into a message; mostly all of them."""
+    """Lines that fit into a message; mostly all of them, which is mostly one."""
+    if len(entries) == 1:
+        yield [entries[0].line()]
+        return
     lines: list[bytes] = []
     size = 0
     for entry in entries:

@@ -29,7 +29,10 @@ from chat_proxy.service.writer import JournalWriter
 
 logger = logging.getLogger(__name__)
 
-_MEASURED = 16
+_SLOW = (ApprovalAsk, ToolEnd)
+"""What is not only written: the store or the agent is asked."""
+
+_MEASURED = 64
 """One read of the agent in so many is timed: that shows the delay as well, and costs a stream
 nothing.
 """
@@ -139,7 +142,7 @@ class Conversation:
         """Write and tell what one read of the agent brought."""
         began, answered = time.perf_counter(), self.scribe.answered
         for event in events:
-            if isinstance(event, ApprovalAsk | ToolEnd):
+            if isinstance(event, _SLOW):
                 await self._write(event)
             else:
                 self.scribe.write(event)

@@ -52,7 +52,7 @@ class TurnRunner:
         self._talking: asyncio.Future[Outcome] | None = None
         self._cut: Outcome | None = None
         self._renewed_at = outside.clock()
-        self._prolonging: asyncio.Future[None] | None = None
+        self._prolonging: asyncio.Task[None] | None = None
 
     @property
     def turn(self) -> Turn:

@@ -47,6 +47,7 @@ class HermesSocket(WSListener):
         self._last_id = 0
         self._batch: list[Message] = []
         self._batch_size = 0
+        self._is_due = False
         self._fragments: list[bytes] = []
         self._loop = asyncio.get_running_loop()
 
@@ -124,6 +125,10 @@ class HermesSocket(WSListener):
                 self._take(_parsed(whole), size)
         if frame.last_in_buffer:
             self._hand_over()
+        elif self._batch and not self._is_due:
+            # For a read that ends in the middle of a frame.
+            self._is_due = True
+            self._loop.call_soon(self._hand_over)
 
     def _take(self, message: Message, size: int) -> None:
         number = message.get("id")
@@ -133,14 +138,12 @@ class HermesSocket(WSListener):
             self._hand_over()
             answer.set_result(message)
         elif "method" in message:
-            if not self._batch:
-                # For a read that ends in the middle of a frame.
-                self._loop.call_soon(self._hand_over)
             params = message.get("params")
             self._batch.append(params if isinstance(params, dict) else {})
             self._batch_size += size
 
     def _hand_over(self) -> None:
+        self._is_due = False
         if self._batch:
             batch, size = self._batch, self._batch_size
             self._batch, self._batch_size = [], 0
