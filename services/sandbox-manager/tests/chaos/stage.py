@@ -203,9 +203,10 @@ async def gone(pid: int) -> bool:
 async def running() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        for name in ("nats", "mongo", "daytona"):
+            (folder / name).mkdir()
         nats_url = await stack.enter_async_context(nats_server(folder / "nats"))
         mongodb_uri = await stack.enter_async_context(mongo_server(folder / "mongo"))
-        (folder / "daytona").mkdir()
         host = HostProcess(folder / "daytona", settings={"LOCAL_DAYTONA_ROOTS_DIR": str(ROOTS)})
         host.start()
         stack.callback(host.stop)
