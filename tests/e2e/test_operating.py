@@ -221,9 +221,9 @@ class TestConsumer:
         tmp_path: Path,
     ) -> None:
         database = tmp_path / "launches.db"
-        user.launched(HELLO)
+        launch = user.launched(HELLO)
         with consuming(platform, database):
-            until(lambda: len(states(database)) > 0)
+            until(lambda: states(database).get(launch["id"]) == "ready")
             told = operate("republish", "--since", "2000-01-01")
             before = states(database)
             time.sleep(2)

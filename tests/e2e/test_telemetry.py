@@ -130,7 +130,6 @@ class TestTraceOfATurn:
             ("chat-proxy", "hermes open"),
             ("chat-proxy", "hermes turn"),
             ("sandbox-manager", "rpc.sandbox-manager.acquire_agent.v1"),
-            ("skill-resolver", "rpc.skill-resolver.read_file.v1"),
             ("relay", "relay chat/completions"),
             ("relay", "provider"),
             ("chat-proxy", "tryskills_chat_proxy.insert"),
