@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from local_platform.instance import Instance, running
 from local_platform.visitor import Visitor
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 # The kit has modules of its own.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -105,6 +105,7 @@ def meet(browser: Browser, platform: Instance, names: Iterator[str]) -> Iterator
             java_script_enabled=scripts,
         )
         context.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
         watch = Watch()
         watch.over(context)
         met.append(Person(context.new_page(), context, visitor, watch))

@@ -1,12 +1,14 @@
 """A page that is hidden, cut off, or one of many: it comes back by number and misses nothing."""
 
 import re
+import time
 
 from browser_kit.visiting import Meet, Person, answered, say, speaking, transcript
 from local_platform.instance import Instance
 from playwright.sync_api import Page, Request, expect
 
 WORDS = 120
+CONNECTED_S = 30
 LONG = f"[[rate:20]] [[tokens:{WORDS}]]"
 
 
@@ -19,6 +21,16 @@ def hide(page: Page, *, is_hidden: bool) -> None:
         }""",
         is_hidden,
     )
+
+
+def connected(page: Page) -> None:
+    """Wait for the page's stream. By questions from outside: the page's policy forbids the `eval`
+    that Playwright's own waiting is made of.
+    """
+    deadline = time.monotonic() + CONNECTED_S
+    while not page.evaluate("Boolean(document.querySelector('#stream')._htmx?.sse)"):
+        assert time.monotonic() < deadline, "the page opens no stream"
+        page.wait_for_timeout(50)
 
 
 class TestComingBack:
@@ -73,7 +85,7 @@ class TestComingBack:
         tabs = [person.page, *(person.context.new_page() for _ in range(5))]
         for tab in tabs:
             person.open_chat(session, tab)
-            tab.wait_for_function("document.querySelector('#stream')._htmx?.sse")
+            connected(tab)
             hide(tab, is_hidden=True)
 
         for number, tab in enumerate(tabs):
@@ -134,7 +146,7 @@ class TestSleep:
         self, person: Person
     ) -> None:
         page = person.chat()
-        page.wait_for_function("document.querySelector('#stream')._htmx?.sse")
+        connected(page)
 
         person.visitor.http.post("/api/sandbox/stop").raise_for_status()
         expect(page.locator("#asleep")).to_contain_text("The next message wakes it")
@@ -153,7 +165,7 @@ class TestGone:
         session = person.new_session()
         page = person.open_chat(session)
         person.watch.expect("404", "htmx:sse:error")
-        page.wait_for_function("document.querySelector('#stream')._htmx?.sse")
+        connected(page)
         hide(page, is_hidden=True)
 
         person.visitor.http.delete(f"/api/sessions/{session}").raise_for_status()
