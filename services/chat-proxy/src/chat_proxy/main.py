@@ -146,15 +146,14 @@ async def serve(connections: Backbone, outside: Outside, runners: Runners) -> Er
     """Answer every RPC of this service."""
     server = connections.server
     spending = Spending(outside)
-    turns = TurnService(outside, runners, spending)
+    closing = Closing(outside, runners)
+    turns = TurnService(outside, runners, spending, closing)
     sessions = SessionService(outside, turns)
     erasing = Erasing(outside, MongoHoldings(connections.database), sessions)
     await serve_sessions(server, sessions)
     await serve_erasing(server, erasing)
     await serve_usage(server, spending)
-    await serve_copies(
-        server, ExportService(outside), SharingService(outside, Closing(outside, runners))
-    )
+    await serve_copies(server, ExportService(outside), SharingService(outside, closing))
     await serve_turns(server, turns, me=outside.me)
     await serve_journal(
         server, AttachService(outside, runners), ApprovalService(outside, runners), me=outside.me

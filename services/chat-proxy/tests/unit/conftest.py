@@ -321,12 +321,13 @@ class Process:
         self.outside = outside
         self.runners = Runners(outside)
         self.spending = Spending(outside)
-        self.turns = TurnService(outside, self.runners, self.spending)
+        closing = Closing(outside, self.runners)
+        self.turns = TurnService(outside, self.runners, self.spending, closing)
         self.sessions = SessionService(outside, self.turns)
         self.approvals = ApprovalService(outside, self.runners)
         self.attaching = AttachService(outside, self.runners)
         self.exporting = ExportService(outside)
-        self.sharing = SharingService(outside, Closing(outside, self.runners))
+        self.sharing = SharingService(outside, closing)
         self.takeover = Takeover(outside, self.runners)
 
     async def create(self, context: contract.SessionContext | None = None) -> contract.Session:

@@ -24,11 +24,13 @@ from chat_proxy.service.wire import to_turn
 
 
 class TurnService:
-    def __init__(self, outside: Outside, runners: Runners, spending: Spending) -> None:
+    def __init__(
+        self, outside: Outside, runners: Runners, spending: Spending, closing: Closing
+    ) -> None:
         self._outside = outside
         self._runners = runners
         self._spending = spending
-        self._closing = Closing(outside, runners)
+        self._closing = closing
 
     async def start(self, request: StartTurn) -> WireTurn:
         """Store the message and begin to run it. The same key gives the turn it made before."""
