@@ -13,13 +13,12 @@ from common.messaging import connection as bus
 from common.messaging.streams import EVENTS_STREAM
 from common.messaging.wire import open_wire
 from common.running import set_up
-from common.testing.servers import free_port, script
+from common.testing.servers import free_port, listening, script
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 CONFIG = Path(__file__).parents[4] / "deploy/nats"
 PASSWORD = "p-of-a-test"
-_UP_S = 30
 _SETTLED_S = 30
 
 
@@ -72,23 +71,11 @@ async def cluster(folder: Path) -> AsyncIterator[list[Node]]:
         for node in nodes:
             await node.start([other for other in nodes if other is not node])
         for node in nodes:
-            await _listening(node.client)
+            await listening(node.client)
         yield nodes
     finally:
         for node in nodes:
             await node.kill()
-
-
-async def _listening(port: int) -> None:
-    async with asyncio.timeout(_UP_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
 
 
 @pytest.fixture
@@ -141,7 +128,7 @@ class TestCluster:
                     while await heard.get() != body or not heard.empty():
                         pass
                 await node.start([other for other in nodes if other is not node])
-                await _listening(node.client)
+                await listening(node.client)
 
 
 def urls(nodes: list[Node], user: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from common.testing.servers import free_port, script
+from common.testing.servers import free_port, is_listening, script
 
 from chaos.agent import APPROVAL_S, Agent
 from chaos.neighbours import READY
@@ -70,12 +70,7 @@ class Program:
             return self._times_said() > said
         if self.health:
             return await _answers(self.health)
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await is_listening(self.port)
 
 
 @dataclass

@@ -23,7 +23,7 @@ from common.errors import ErrorCode, NotFoundError
 from common.ids import new_id
 from common.messaging.connection import connect
 from common.messaging.rpc import RpcServer
-from common.testing.servers import free_port
+from common.testing.servers import free_port, listening
 from pydantic import SecretStr
 
 ROOT = Path(__file__).parents[4]
@@ -75,7 +75,7 @@ class Hermes:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        await listening(self.port)
+        await listening(self.port, within_s=_UP_S)
 
     def forget(self) -> None:
         """Lose everything it remembers, as a new sandbox does."""
@@ -107,18 +107,6 @@ security: {{tirith_enabled: false, allow_lazy_installs: false}}
 """
 
 
-async def listening(port: int) -> None:
-    async with asyncio.timeout(_UP_S):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
-
-
 @pytest.fixture(scope="session")
 def hermes_program() -> list[str]:
     """Hermes of a prepared sandbox root, or of HERMES_ENVIRONMENT."""
@@ -147,7 +135,7 @@ async def model_url() -> AsyncIterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    await listening(port)
+    await listening(port, within_s=_UP_S)
     yield f"http://127.0.0.1:{port}"
     process.terminate()
     await process.wait()

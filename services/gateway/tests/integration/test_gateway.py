@@ -22,7 +22,7 @@ from common.messaging.connection import connect
 from common.messaging.journal import Journal
 from common.messaging.rpc import RpcServer
 from common.messaging.wire import open_wire
-from common.testing.servers import free_port, script
+from common.testing.servers import free_port, listening, script
 from gateway.main import SERVICES
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -283,12 +283,5 @@ async def start_bus(port: int, directory: Path) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return process
+    await listening(port, within_s=20)
+    return process

@@ -70,8 +70,7 @@ async def _process(
         *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
     )
     try:
-        async with asyncio.timeout(_UP_S):
-            await _listening(port)
+        await listening(port)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -79,12 +78,19 @@ async def _process(
         await process.wait()
 
 
-async def _listening(port: int) -> None:
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
+async def listening(port: int, *, within_s: float = _UP_S) -> None:
+    """Wait until somebody listens on `port`. Raises TimeoutError."""
+    async with asyncio.timeout(within_s):
+        while True:
+            if await is_listening(port):
+                return
             await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
+
+
+async def is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

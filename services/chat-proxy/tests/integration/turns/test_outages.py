@@ -13,7 +13,7 @@ import pytest
 from common.contracts import chat
 from common.contracts.chat import ApprovalChoice, TurnState
 from common.errors import ConflictError, UnavailableError
-from common.testing.servers import free_port, script
+from common.testing.servers import free_port, listening, script
 
 OWNER = "own_" + "a" * 20
 WORDS = 100
@@ -35,15 +35,7 @@ class Server:
         self.process = await asyncio.create_subprocess_exec(
             *command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                except OSError:
-                    await asyncio.sleep(0.02)
-                else:
-                    writer.close()
-                    return
+        await listening(self.port)
 
     async def kill(self) -> None:
         if self.process is not None:
