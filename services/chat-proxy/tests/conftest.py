@@ -385,7 +385,7 @@ class ToldLive:
 
     messages: list[list[Entry]] = field(default_factory=list)
 
-    async def publish(self, session_id: str, entries: list[Entry]) -> None:
+    def publish(self, session_id: str, entries: list[Entry]) -> None:
         self.messages.append(list(entries))
 
     async def captured(self, session_id: str, after: int, since: datetime) -> list[Entry]:

@@ -123,7 +123,7 @@ class TestCluster:
                     body = str(number).encode()
                     # What is said while the reader is away is missed: it is said again.
                     while heard.empty():
-                        await writer.publish(subject, body)
+                        writer.publish(subject, body)
                         await asyncio.sleep(0.2)
                     while await heard.get() != body or not heard.empty():
                         pass

@@ -109,9 +109,9 @@ class TestJournal:
                 done.set()
 
         await journal.follow(subject, on_body)
-        await journal.append(subject, [b"1", b"2"])
-        await journal.append(subject, [b"3"])
-        await journal.append(subject, [b"4"])
+        journal.append(subject, [b"1", b"2"])
+        journal.append(subject, [b"3"])
+        journal.append(subject, [b"4"])
         await asyncio.wait_for(done.wait(), 5)
 
         assert seen == [b"1", b"2", b"3", b"4"]
@@ -119,7 +119,7 @@ class TestJournal:
     async def test_the_stream_keeps_what_nobody_followed(self, journal: Journal) -> None:
         subject = f"journal.session.{new_id('ses')}"
         for number in range(1, 1201):
-            await journal.append(subject, [b"%d" % number])
+            journal.append(subject, [b"%d" % number])
         await journal.flush()
         await _captured(journal, subject, b"1200")
 

@@ -358,7 +358,7 @@ class TestEnough:
         viewer = Journal(wires["gateway"], gateway.connection.jetstream())
 
         await viewer.follow(subject, seen.put_nowait)
-        await journal.append(subject, [b"1", b"2"])
+        journal.append(subject, [b"1", b"2"])
         assert await asyncio.wait_for(seen.get(), 5) == b"1\n2"
         async with asyncio.timeout(5):
             while await journal.last(subject) != [b"1", b"2"]:

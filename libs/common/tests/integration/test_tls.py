@@ -66,7 +66,7 @@ class TestTls:
 
         async with open_wire(url, "test", ca_file=ca) as wire:
             wire.subscribe(b"journal.x", heard.put_nowait)
-            await wire.publish(b"journal.x", b"1")
+            wire.publish(b"journal.x", b"1")
 
             assert await asyncio.wait_for(heard.get(), 5) == b"1"
 

@@ -1,6 +1,6 @@
 """What the use cases need of the outside."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -280,8 +280,11 @@ class Skills(Protocol):
         ...
 
 
+Hear = Callable[[Sequence[AgentEvent]], bool]
+
+
 class AgentSession(Protocol):
-    """A conversation with an agent; one reader."""
+    """A conversation with an agent; one listener."""
 
     @property
     def name(self) -> str:
@@ -300,8 +303,11 @@ class AgentSession(Protocol):
         """Prompt; the model is shown the `images` that the agent finds at those paths."""
         ...
 
-    async def read(self) -> Sequence[AgentEvent]:
-        """The events that came together. Raises AgentLostError when the connection is gone."""
+    async def listen(self, hear: Hear) -> None:
+        """Give `hear` what came together, again and again, until it answers False: more is kept
+        for the next call then. It is called while the connection is read, so that a piece of text
+        costs no switch of tasks. Raises AgentLostError when the connection is gone.
+        """
         ...
 
     async def interrupt(self) -> None: ...
@@ -341,9 +347,16 @@ class Agents(Protocol):
 
 
 class LiveJournal(Protocol):
-    async def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
+    def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
         """Tell viewers; what cannot be sent is in the store anyway."""
         ...
+
+    @property
+    def has_room(self) -> bool:
+        """What is told goes out as fast as it is told; else `room` waits until it does."""
+        ...
+
+    async def room(self) -> None: ...
 
     def assure(self, session_id: str, entries: Sequence[Entry]) -> None:
         """See, in the background, that what was told is told again if it was lost on its way: a

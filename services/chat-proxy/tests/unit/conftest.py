@@ -18,6 +18,7 @@ from chat_proxy.model.agent import (
 from chat_proxy.model.journal import Entry
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
+from chat_proxy.ports import Hear
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
 from chat_proxy.service.closing import Closing
@@ -156,11 +157,11 @@ class FakeConversation:
         self.images.append(list(images))
         self.is_fresh = False
 
-    async def read(self) -> Sequence[AgentEvent]:
-        batch = await self._batches.get()
-        if batch is None:
-            raise AgentLostError("gone")
-        return batch
+    async def listen(self, hear: Hear) -> None:
+        while (batch := await self._batches.get()) is not None:
+            if not hear(batch):
+                return
+        raise AgentLostError("gone")
 
     async def interrupt(self) -> None:
         self.interrupts += 1
@@ -224,9 +225,14 @@ class FakeAgents:
 class FakeLive:
     entries: list[Entry] = field(default_factory=list)
     assured: list[Entry] = field(default_factory=list)
+    has_room: bool = True
 
-    async def publish(self, session_id: str, entries: Iterable[Entry]) -> None:
+    def publish(self, session_id: str, entries: Iterable[Entry]) -> None:
         self.entries += entries
+
+    async def room(self) -> None:
+        while not self.has_room:
+            await asyncio.sleep(0)
 
     def assure(self, session_id: str, entries: Iterable[Entry]) -> None:
         self.assured += entries

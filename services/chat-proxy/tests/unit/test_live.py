@@ -20,7 +20,7 @@ class BreakingBus:
     interruptions: int = 0
     told: list[str] = field(default_factory=list)
 
-    async def append(self, subject: str, lines: list[bytes]) -> None:
+    def append(self, subject: str, lines: list[bytes]) -> None:
         self.told.append(subject)
 
     async def flush(self) -> None:

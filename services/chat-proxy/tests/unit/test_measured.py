@@ -36,7 +36,7 @@ class TestTurn:
         after = [measured(TURNS, **end), measured(TURN_DURATION, state="completed")]
         assert after == [number + 1 for number in before]
         assert measured(FIRST_TEXT) == first + 1
-        # The first read of the agent, and then one in sixteen.
+        # The first read of the agent, and then one in 64.
         assert measured(CHUNK_DELAY) == chunks + 1
 
     async def test_what_is_told_and_not_stored_grows_old(self, world: Any) -> None:

@@ -26,6 +26,7 @@ from chat_proxy.model.agent import (
     TranscriptMessage,
 )
 from chat_proxy.model.redaction import RedactedStream, Redactor, forms_of
+from chat_proxy.ports import Hear
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,8 +148,9 @@ class SaysEverything:
     def __init__(self, *batches: Sequence[AgentEvent]) -> None:
         self.batches = list(batches)
 
-    async def read(self) -> Sequence[AgentEvent]:
-        return self.batches.pop(0)
+    async def listen(self, hear: Hear) -> None:
+        while self.batches and hear(self.batches.pop(0)):
+            pass
 
     async def answer(self, *, allow: bool) -> bool:
         raise AgentRefusedError(f"no {VALUE}")
@@ -167,6 +169,17 @@ def session(*batches: Sequence[AgentEvent]) -> RedactingSession:
     return RedactingSession(agent, REDACTOR)
 
 
+async def heard(one: RedactingSession) -> list[AgentEvent]:
+    told: list[AgentEvent] = []
+
+    def hear(events: Sequence[AgentEvent]) -> bool:
+        told.extend(events)
+        return True
+
+    await one.listen(hear)
+    return told
+
+
 class TestSession:
     async def test_a_value_split_over_deltas_is_hidden(self) -> None:
         one = session(
@@ -176,7 +189,7 @@ class TestSession:
             [Finished(AgentStatus.COMPLETE, f"it is {VALUE} yes s")],
         )
 
-        told = [event for _ in range(4) for event in await one.read()]
+        told = await heard(one)
         text = "".join(event.text for event in told if isinstance(event, TextDelta))
         reasoning = "".join(event.text for event in told if isinstance(event, ReasoningDelta))
 
@@ -189,13 +202,13 @@ class TestSession:
         agent.standing = Standing(running=True, text=f"it is {VALUE[:9]}")
         one = RedactingSession(agent, REDACTOR)
 
-        [told] = await one.read()
+        [told] = await heard(one)
 
         assert one.standing.text == "it is "
         assert told == TextDelta("[secret API_KEY] no")
 
     async def test_all_else_it_tells_is_searched(self) -> None:
-        told = await session(
+        one = session(
             [
                 ToolStart("c", "terminal", preview=VALUE, arguments={"command": f"echo {VALUE}"}),
                 ToolProgress("c", VALUE),
@@ -204,7 +217,8 @@ class TestSession:
                 InterimText(VALUE, streamed=False),
                 Finished(AgentStatus.ERROR, VALUE, warning=VALUE, last_status="x"),
             ]
-        ).read()
+        )
+        told = await heard(one)
 
         assert len(told) == 6
         assert not leaks(repr(told))

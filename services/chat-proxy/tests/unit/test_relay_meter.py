@@ -18,6 +18,7 @@ DELTA = event({"choices": [{"index": 0, "delta": {"content": "word "}}], "usage"
 USAGE = event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 34}})
 DONE = b"data: [DONE]\n\n"
 FINISH = event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+FAILED = event({"error": {"message": "upstream exploded"}})
 STREAM = DELTA * 40 + USAGE + DONE
 
 
@@ -85,6 +86,13 @@ class TestEnd:
         said = event({"choices": [{"delta": {"content": "\n\ndata: [DONE]\n\n"}}]})
 
         assert not fed(said, []).is_said
+
+    @given(st.lists(st.integers(0, len(DELTA + FAILED)), max_size=9))
+    def test_an_error_is_noticed_before_the_end_wherever_it_is_cut(self, cuts: list[int]) -> None:
+        assert fed(DELTA + FAILED, cuts).is_said
+
+    def test_no_error_is_none(self) -> None:
+        assert not fed(event({"error": None, "choices": []}), []).is_said
 
     @pytest.mark.parametrize("end", [DONE, FINISH, FINISH + USAGE, USAGE + DONE])
     def test_an_answer_with_a_reason_or_a_last_word_is_whole(self, end: bytes) -> None:

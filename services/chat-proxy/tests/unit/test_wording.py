@@ -13,7 +13,11 @@ def shown(changes: list[Append | Replace]) -> str:
 
 
 def streamed(wording: Wording, *pieces: str) -> list[Append | Replace]:
-    return [change for piece in pieces for change in wording.delta(piece)]
+    changes: list[Append | Replace] = []
+    for piece in pieces:
+        replaced = wording.delta(piece)
+        changes += [Append(piece)] if replaced is None else [Append(piece), replaced]
+    return changes
 
 
 class TestRestart:

@@ -59,7 +59,7 @@ class Platform:
         self.written.append(entry)
         if live:
             line = entry.model_dump_json().encode()
-            await self.journal.append(session_journal(SESSION_ID), [line])
+            self.journal.append(session_journal(SESSION_ID), [line])
 
 
 @asynccontextmanager

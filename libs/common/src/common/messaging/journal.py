@@ -42,15 +42,23 @@ class Journal:
         self._wire = wire
         self._jetstream = jetstream
 
-    async def append(self, subject: str, lines: Sequence[bytes]) -> None:
+    def append(self, subject: str, lines: Sequence[bytes]) -> None:
         """Publish entries, each already one line of JSON, as one message. Raises
-        UnavailableError when the bus is away and can keep no more.
+        UnavailableError when the bus is away and no more can be kept for it.
         """
         body = lines[0] if len(lines) == 1 else b"\n".join(lines)
         try:
-            await self._wire.publish(subject.encode(), body)
+            self._wire.publish(subject.encode(), body)
         except WireError as exc:
             raise UnavailableError(_AWAY) from exc
+
+    @property
+    def has_room(self) -> bool:
+        """The bus takes entries as fast as they are appended; else `room` waits until it does."""
+        return self._wire.has_room
+
+    async def room(self) -> None:
+        await self._wire.room()
 
     async def flush(self) -> None:
         """Wait until the server has everything appended before. Raises UnavailableError."""

@@ -109,9 +109,9 @@ class Wire:
         """Wait for the first connection, for as long as it takes."""
         await self._is_there.wait()
 
-    async def publish(self, subject: bytes, body: bytes) -> None:
-        """Returns when the body is on its way. Raises WireError when the server is away and no
-        more can be kept.
+    def publish(self, subject: bytes, body: bytes) -> None:
+        """Send the body soon. Raises WireError when the server is away, or reads too slowly, and
+        no more can be kept; whoever says much waits for `room` before that.
         """
         if self._waiting_bytes > _PENDING_BYTES:
             message = "the message bus is away and no more can be kept for it"
@@ -119,22 +119,19 @@ class Wire:
         packet = b"PUB %b %d\r\n%b\r\n" % (subject, len(body), body)
         self._waiting.append(packet)
         self._waiting_bytes += len(packet)
-        link = self._link
-        if link is None:
-            return
-        if self._waiting_bytes > _GATHER_BYTES:
+        if self._flushing is None:
+            self._flushing = self._later()
+        elif self._waiting_bytes > _GATHER_BYTES:
             self._flush()
-        elif self._flushing is None:
-            early = self._flushed_at + _GATHER_S - time.monotonic()
-            if self._rate < _BUSY_RATE:
-                early = 0.0
-            self._flushing = (
-                self._loop.call_later(early, self._flush)
-                if early > 0
-                else self._loop.call_soon(self._flush)
-            )
-        if not link.can_write.is_set():
-            await link.can_write.wait()
+
+    @property
+    def has_room(self) -> bool:
+        """The server takes what is said as fast as it is said, or is away."""
+        return self._link is None or self._link.can_write.is_set()
+
+    async def room(self) -> None:
+        if self._link is not None:
+            await self._link.can_write.wait()
 
     def subscribe(self, subject: bytes, on_body: OnBody) -> bytes:
         """Call back with each body from now on; the number is for `unsubscribe`."""
@@ -153,6 +150,10 @@ class Wire:
             async with asyncio.timeout(within_s):
                 await self._is_there.wait()
                 self._flush()
+                while self._waiting:
+                    await self._is_there.wait()
+                    await self.room()
+                    self._flush()
                 if self._link is not None:
                     await self._link.ping()
         except TimeoutError as exc:
@@ -174,11 +175,19 @@ class Wire:
             self._flush()
             self._link.write(line)
 
+    def _later(self) -> asyncio.TimerHandle | asyncio.Handle:
+        """A flush at the end of this turn of the loop, or when busy in `_GATHER_S`."""
+        if self._rate >= _BUSY_RATE:
+            early = self._flushed_at + _GATHER_S - time.monotonic()
+            if early > 0:
+                return self._loop.call_later(early, self._flush)
+        return self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        if self._link is None or not self._waiting:
+        if not self._waiting or self._link is None or not self._link.can_write.is_set():
             return
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         now = time.monotonic()
@@ -206,7 +215,7 @@ class Wire:
             self.interruptions += 1
 
     async def _connect(self, server: SplitResult) -> "_Link":
-        link, host = _Link(self._on_message), server.hostname or ""
+        link, host = _Link(self._on_message, self._flush), server.hostname or ""
         async with asyncio.timeout(_OPEN_S):
             await self._loop.create_connection(lambda: link, host, server.port or _PORT)
             try:
@@ -233,10 +242,13 @@ class Wire:
 class _Link(asyncio.Protocol):
     """One TCP connection to one server."""
 
-    def __init__(self, on_message: Callable[[bytes, bytes], None]) -> None:
+    def __init__(
+        self, on_message: Callable[[bytes, bytes], None], on_room: Callable[[], None]
+    ) -> None:
         self.can_write = asyncio.Event()
         self.can_write.set()
         self._on_message = on_message
+        self._on_room = on_room
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._info: asyncio.Future[None] = self._loop.create_future()
@@ -255,6 +267,7 @@ class _Link(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.can_write.set()
+        self._on_room()
 
     def connection_lost(self, _: Exception | None) -> None:
         self.can_write.set()

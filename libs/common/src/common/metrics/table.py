@@ -74,7 +74,7 @@ FIRST_TEXT = Histogram(
 )
 CHUNK_DELAY = Histogram(
     "chunk_delay",
-    "From what the agent sent to its place on the bus; one read of its socket in sixteen",
+    "From what the agent sent to its place on the bus; one read of its socket in 64",
 )
 TURNS_HELD = Gauge("chat_proxy_turns_held", "{turn}", "Turns that this process runs")
 JOURNAL_LAG = Gauge(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from common.contracts.chat import session_journal
@@ -24,13 +24,21 @@ class BusJournal(LiveJournal):
         self._journal = journal
         self._assuring: set[asyncio.Future[None]] = set()
 
-    async def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
+    def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
+        subject = session_journal(session_id)
         try:
             for lines in _messages(entries):
-                await self._journal.append(session_journal(session_id), lines)
+                self._journal.append(subject, lines)
         except UnavailableError as exc:
             # Viewers see the missing numbers and attach again: the store has them.
             logger.warning("entries were not told: %s", exc.detail)
+
+    @property
+    def has_room(self) -> bool:
+        return self._journal.has_room
+
+    async def room(self) -> None:
+        await self._journal.room()
 
     def assure(self, session_id: str, entries: Sequence[Entry]) -> None:
         assuring = asyncio.ensure_future(
@@ -49,7 +57,7 @@ class BusJournal(LiveJournal):
             if self._journal.interruptions == lost:
                 return
             lost = self._journal.interruptions
-            await self.publish(session_id, entries)
+            self.publish(session_id, entries)
 
     async def forget(self, session_id: str) -> None:
         await self._journal.forget(session_journal(session_id))
@@ -63,21 +71,19 @@ class BusJournal(LiveJournal):
         return _without_gap(found, after)
 
 
-def _messages(entries: Sequence[Entry]) -> Iterator[list[bytes]]:
+def _messages(entries: Sequence[Entry]) -> list[list[bytes]]:
     """Lines that fit into a message; mostly all of them, which is mostly one."""
     if len(entries) == 1:
-        yield [entries[0].line()]
-        return
-    lines: list[bytes] = []
+        return [[entries[0].line()]]
+    messages: list[list[bytes]] = [[]]
     size = 0
-    for entry in entries:
-        line = entry.line()
-        if lines and size + len(line) > _MESSAGE_BYTES:
-            yield lines
-            lines, size = [], 0
-        lines.append(line)
+    for line in (entry.line() for entry in entries):
+        if messages[-1] and size + len(line) > _MESSAGE_BYTES:
+            messages.append([])
+            size = 0
+        messages[-1].append(line)
         size += len(line) + 1
-    yield lines
+    return messages
 
 
 def _without_gap(found: dict[int, Entry], after: int) -> list[Entry]:

@@ -26,7 +26,7 @@ from chat_proxy.model.agent import (
 )
 from chat_proxy.model.redaction import RedactedStream, Redactor
 from chat_proxy.model.session import ChatSession
-from chat_proxy.ports import Agents, AgentSession
+from chat_proxy.ports import Agents, AgentSession, Hear
 
 TEXTS: Mapping[type[Any], tuple[str, ...]] = {
     TextDelta: ("text",),
@@ -85,9 +85,12 @@ class RedactingSession(AgentSession):
     async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
         await self._session.submit(text, images=images)
 
-    async def read(self) -> Sequence[AgentEvent]:
-        told = await self._session.read()
-        return [redacted for event in told for redacted in self._redacted(event)]
+    async def listen(self, hear: Hear) -> None:
+        def hear_redacted(told: Sequence[AgentEvent]) -> bool:
+            events = [redacted for event in told for redacted in self._redacted(event)]
+            return not events or hear(events)
+
+        await self._session.listen(hear_redacted)
 
     async def interrupt(self) -> None:
         await self._session.interrupt()

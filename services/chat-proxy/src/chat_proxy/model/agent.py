@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+# Made for every chunk, and freezing one costs more than making it.
+@dataclass(slots=True)
 class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReasoningDelta:
     text: str
 

@@ -31,7 +31,8 @@ _CUT_BYTES = 3
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
+# Made for every chunk, and freezing one costs more than making it.
+@dataclass(slots=True)
 class Entry:
     """One number of the journal, or with `seq_from` the numbers `seq_from..seq` as one.
 
@@ -81,7 +82,8 @@ def entry_from_line(line: bytes) -> Entry:
 @dataclass(slots=True)
 class Segment:
     """The numbers `seq_from..seq` of one type; `cuts` holds the length that each number added, as
-    variable-length integers.
+    variable-length integers. Text is kept as it came, since joining at each piece would cost its
+    length, and is joined when somebody asks.
     """
 
     type: str
@@ -89,22 +91,31 @@ class Segment:
     seq: int
     at: datetime
     fields: dict[str, Any] = field(default_factory=dict)
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
     cuts: bytearray = field(default_factory=bytearray)
+    chars: int = field(init=False)
 
-    def takes(self, entry: Entry) -> bool:
-        return (
-            entry.type == self.type
-            and self.type in FOLDED
-            and entry.seq == self.seq + 1
-            and len(self.text) < _SEGMENT_CHARS
-        )
+    def __post_init__(self) -> None:
+        self.chars = sum(map(len, self.pieces))
 
-    def add(self, entry: Entry) -> None:
+    @property
+    def text(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+    def take(self, entry: Entry) -> bool:
+        """Add the entry if it goes on where this ends."""
+        if entry.seq != self.seq + 1 or entry.type != self.type or entry.type not in FOLDED:
+            return False
+        if self.chars >= _SEGMENT_CHARS:
+            return False
         text = entry.fields["text"]
-        self.text += text
+        self.pieces.append(text)
+        self.chars += len(text)
         self.seq = entry.seq
         put_length(self.cuts, len(text))
+        return True
 
     def after(self, turn_id: str, number: int) -> Entry | None:
         """What follows `number` in this segment, as one entry; None when nothing does."""
@@ -130,8 +141,8 @@ class Segment:
 def segment_of(entry: Entry) -> Segment:
     if entry.type not in FOLDED:
         return Segment(entry.type, entry.first, entry.seq, entry.at, fields=entry.fields)
-    segment = Segment(entry.type, entry.seq, entry.seq, entry.at, text=entry.fields["text"])
-    put_length(segment.cuts, len(segment.text))
+    segment = Segment(entry.type, entry.seq, entry.seq, entry.at, pieces=[entry.fields["text"]])
+    put_length(segment.cuts, segment.chars)
     return segment
 
 
@@ -174,7 +185,7 @@ class Answer:
         self.segments = segments or []
         self.most_chars = MOST_CHARS
         self.changed = len(self.segments)
-        self.chars = sum(len(segment.text) for segment in self.segments)
+        self.chars = sum(segment.chars for segment in self.segments)
         self.bytes = sum(map(_bytes_of, self.segments))
 
     @property
@@ -195,15 +206,14 @@ class Answer:
         return self.changed >= len(self.segments)
 
     def add(self, entry: Entry) -> None:
-        if self.segments and self.segments[-1].takes(entry):
-            self.segments[-1].add(entry)
-            self.changed = min(self.changed, len(self.segments) - 1)
-            self.bytes += _text_bytes(entry.fields["text"]) + _CUT_BYTES
+        text = entry.fields.get("text", "")
+        self.chars += len(text)
+        if self.segments and self.segments[-1].take(entry):
+            self.bytes += _text_bytes(text) + _CUT_BYTES
         else:
-            self.changed = min(self.changed, len(self.segments))
             self.segments.append(segment_of(entry))
             self.bytes += _bytes_of(self.segments[-1])
-        self.chars += len(entry.fields.get("text", ""))
+        self.changed = min(self.changed, len(self.segments) - 1)
 
     def stored(self) -> None:
         self.changed = len(self.segments)

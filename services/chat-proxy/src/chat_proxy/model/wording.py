@@ -42,14 +42,15 @@ class Wording:
         self._previous = ""
         self._before_previous = ""
 
-    def delta(self, text: str) -> list[Change]:
+    def delta(self, text: str) -> Replace | None:
+        """`text` is shown; after it, what takes the place of all."""
         self._attempt.append(text)
         self._raw.append(text)
-        if self._previous and self._has_restarted():
-            self._settled = self._before_previous
-            self._previous = ""
-            return [Append(text), Replace(self._shown, RESTARTED)]
-        return [Append(text)]
+        if not self._previous or not self._has_restarted():
+            return None
+        self._settled = self._before_previous
+        self._previous = ""
+        return Replace(self._shown, RESTARTED)
 
     def call_started(self) -> None:
         """A new call of the model: if text came since the last tool, this may start it over."""

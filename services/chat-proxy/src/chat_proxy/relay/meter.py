@@ -11,6 +11,7 @@ _TAIL = 16 * 1024
 _TRIM = 64 * 1024
 _WHOLE = 8 * 1024 * 1024
 _BYTES_PER_TOKEN = 4
+_ERROR = b'"error"'
 _LAST_WORD = (b"data: [DONE]", b"data:[DONE]")
 
 
@@ -33,6 +34,7 @@ class Meter:
         self._request_bytes = request_bytes
         self._is_stream = is_stream
         self._end = bytearray()
+        self._has_failed = False
         self._events = 0
         self._bytes = 0
 
@@ -41,6 +43,7 @@ class Meter:
         self._end += chunk
         if self._is_stream:
             self._events += chunk.count(b"data:")
+            self._look_for_error(len(chunk))
             if len(self._end) > _TRIM:
                 del self._end[:-_TAIL]
         elif len(self._end) > _WHOLE:
@@ -48,8 +51,12 @@ class Meter:
 
     @property
     def is_said(self) -> bool:
-        """A stream's last word is here: what follows adds nothing."""
-        return self._is_stream and bytes(self._end[-64:]).rstrip().endswith(_LAST_WORD)
+        """A stream's last word is here, or its error: what follows adds nothing."""
+        return self._is_stream and (self._has_failed or self._is_done)
+
+    @property
+    def _is_done(self) -> bool:
+        return bytes(self._end[-64:]).rstrip().endswith(_LAST_WORD)
 
     def tokens(self) -> Tokens:
         """What the provider counted, or an estimate."""
@@ -67,19 +74,28 @@ class Meter:
         if words is not None:
             return Flaw.ERROR, words
         reason = next((found for part in parts if (found := _reason(part))), None)
-        if reason is None and self._is_stream and not self.is_said:
+        if reason is None and self._is_stream and not self._is_done:
             return Flaw.CUT, ""
         flaw = _BY_REASON.get(reason or "")
         return None if flaw is None else (flaw, "")
 
     def _last_parts(self) -> Iterator[dict[str, Any]]:
         """The last events of a stream, the last one first; or the whole answer."""
-        if not self._is_stream:
-            yield from _objects(bytes(self._end))
-            return
-        for line in reversed(bytes(self._end).splitlines()):
-            if line.startswith(b"data:"):
-                yield from _objects(line[5:])
+        return _events(self._end) if self._is_stream else _objects(bytes(self._end))
+
+    def _look_for_error(self, size: int) -> None:
+        """In the lines of which the last `size` bytes are a part."""
+        start = self._end.rfind(b"\n", 0, len(self._end) - size) + 1
+        if self._end.find(_ERROR, start) >= 0:
+            fresh = _events(self._end[start:])
+            self._has_failed = self._has_failed or any(error_in(one) is not None for one in fresh)
+
+
+def _events(data: bytearray) -> Iterator[dict[str, Any]]:
+    """The last one first."""
+    for line in reversed(bytes(data).splitlines()):
+        if line.startswith(b"data:"):
+            yield from _objects(line[5:])
 
 
 def error_in(body: dict[str, Any]) -> str | None:

@@ -37,7 +37,7 @@ async def begin(
         running.turn = replace(running.turn, seq_from=writer.last_seq + 1)
         attached = {"attachments": list(turn.attachments)} if turn.attachments else {}
         writer.add("turn.started", text=turn.text, skill_digest=turn.skill_digest, **attached)
-        await writer.publish()
+        writer.publish(outside.clock())
     return writer, session is not None
 
 

@@ -15,7 +15,7 @@ from common.telemetry.tracing import span
 from opentelemetry.trace import SpanKind
 
 from chat_proxy.errors import AgentLostError, AgentUnknownError
-from chat_proxy.model.agent import AgentEvent, ApprovalAsk, ToolEnd
+from chat_proxy.model.agent import AgentEvent, ApprovalAsk, Finished, ToolEnd
 from chat_proxy.model.recovery import Caught, catch_up, is_ours, steps_after
 from chat_proxy.ports import AgentSession
 from chat_proxy.service.desk import ApprovalDesk
@@ -29,8 +29,8 @@ from chat_proxy.service.writer import JournalWriter
 
 logger = logging.getLogger(__name__)
 
-_SLOW = (ApprovalAsk, ToolEnd)
-"""What is not only written: the store or the agent is asked."""
+_SLOW = frozenset({ApprovalAsk, ToolEnd, Finished})
+"""What is not only written: the store or the agent is asked, or nothing follows."""
 
 _MEASURED = 64
 """One read of the agent in so many is timed: that shows the delay as well, and costs a stream
@@ -58,6 +58,7 @@ class Conversation:
         self._running = running
         self._link = link
         self._outside = outside
+        self._heard: Sequence[AgentEvent] = ()
         self._reads = 0
         self.writer = writer
         self.scribe = Scribe(writer, running.session.skill)
@@ -129,32 +130,50 @@ class Conversation:
             if self.writer.answer.is_full:
                 return await self._cut()
             try:
-                events = await agent.read()
+                await agent.listen(self._hear)
             except AgentLostError as exc:
                 logger.warning("the agent's connection broke: %s", exc.detail)
                 agent = await self._attach()
                 continue
-            self._running.heard_at = self._outside.clock()
-            await self._take(events)
+            if self._heard:
+                await self._take()
         return self.scribe.outcome(self.scribe.finished)
 
-    async def _take(self, events: Sequence[AgentEvent]) -> None:
-        """Write and tell what one read of the agent brought."""
-        began, answered = time.perf_counter(), self.scribe.answered
+    def _hear(self, events: Sequence[AgentEvent]) -> bool:
+        """Write and tell at once what came. False where something has to be waited for, and it is
+        kept for `_take`, and where the answer is full.
+        """
+        if not self._outside.live.has_room or not _SLOW.isdisjoint(map(type, events)):
+            self._heard = events
+            return False
+        answer, answered = self.writer.answer, self.scribe.answered
+        began = time.perf_counter() if self._reads % _MEASURED == 0 else None
+        self._reads += 1
         for event in events:
-            if isinstance(event, _SLOW):
-                await self._write(event)
-            else:
-                self.scribe.write(event)
+            self.scribe.write(event)
+            if answer.is_full:
+                break
+        self._tell(answered=answered)
+        if began is not None:
+            CHUNK_DELAY.record(time.perf_counter() - began)
+        return not answer.is_full
+
+    async def _take(self) -> None:
+        """Write and tell what was kept."""
+        events, self._heard = self._heard, ()
+        await self._outside.live.room()
+        answered = self.scribe.answered
+        for event in events:
+            await self._write(event)
             if self.writer.answer.is_full:
                 break
-        await self.writer.publish()
-        self._reads += 1
-        if self._reads % _MEASURED == 1:
-            CHUNK_DELAY.record(time.perf_counter() - began)
+        self._tell(answered=answered)
+
+    def _tell(self, *, answered: bool) -> None:
+        now = self._running.heard_at = self._outside.clock()
+        self.writer.publish(now)
         if self.scribe.answered and not answered:
-            waited = self._outside.clock() - self._running.turn.created_at
-            FIRST_TEXT.record(waited.total_seconds())
+            FIRST_TEXT.record((now - self._running.turn.created_at).total_seconds())
 
     async def _cut(self) -> Outcome:
         """What an agent says without end is read no further."""
@@ -213,7 +232,7 @@ class Conversation:
             )
         )
         self.scribe.note(_REATTACHED, "reattached")
-        await self.writer.publish()
+        self.writer.publish(self._outside.clock())
         if running:
             return None
         answered = bool(steps) and steps is not None and steps[-1].finish == "stop"

@@ -96,7 +96,7 @@ class ApprovalDesk:
             if self._queue or self._uncertain is not None or not await agent.answer(allow=False):
                 break
             self._writer.add("notice", text=_UNSEEN, code="approval_missed")
-        await self._writer.publish()
+        self._writer.publish(self._outside.clock())
         await self.deliver()
 
     async def ask(self, asked: ApprovalAsk, call_id: str | None) -> None:
@@ -147,7 +147,8 @@ class ApprovalDesk:
             if not current.is_decided and now >= current.expires_at:
                 current = await self._expire(current, _EXPIRED)
             self._queue = [current if one.id == current.id else one for one in self._queue]
-        await self.deliver()
+        if self._queue:
+            await self.deliver()
 
     async def tool_ended(self, call_id: str) -> None:
         if self._uncertain is not None and self._uncertain.call_id == call_id:
@@ -210,7 +211,7 @@ class ApprovalDesk:
         else:
             self._queue.pop(0)
             await self._refuse(agent)
-        await self._writer.publish()
+        self._writer.publish(self._outside.clock())
 
     async def _cut(self, delivering: Approval) -> None:
         """A delivery that did not end in time; its end may have been stored all the same."""

@@ -36,10 +36,10 @@ async def end(
         metered = await persist(lambda: outside.usage.of_turn(running.turn.id))
         await _write_end(conversation, explained(outcome, metered.failure), metered.spent)
     await persist(writer.store)
-    await writer.publish()
+    writer.publish(outside.clock())
     last = writer.answer.after(writer.last_seq - 1)
     if outcome is None:
-        await outside.live.publish(running.turn.session_id, last)
+        outside.live.publish(running.turn.session_id, last)
     outside.live.assure(running.turn.session_id, last)
     state, error = _ended_as(writer.answer)
     await persist(

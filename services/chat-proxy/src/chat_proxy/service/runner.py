@@ -181,7 +181,7 @@ class TurnRunner:
         # Viewers hear of the end when it is stored: what they read then is the whole answer.
         if writer.answer.is_ended:
             await writer.store()
-        await writer.publish()
+        writer.publish(self._outside.clock())
         if writer.lag >= self._outside.limits.fold:
             await writer.store()
         if self._talking is not None and not self._talking.done():

@@ -51,7 +51,11 @@ class Scribe:
     def write(self, event: AgentEvent) -> None:
         match event:
             case TextDelta(text=text):
-                self._apply(self._wording.delta(text))
+                self.answered = True
+                self._writer.text(text)
+                replaced = self._wording.delta(text)
+                if replaced is not None:
+                    self._apply([replaced])
             case ReasoningDelta(text=text):
                 self._writer.text(text, type_="reasoning")
             case CallStarted():

@@ -12,7 +12,7 @@ from typing import Any
 
 from common.clock import Clock
 
-from chat_proxy.model.journal import ENTRY_CHARS, FOLDED, Answer, Entry
+from chat_proxy.model.journal import ENTRY_CHARS, Answer, Entry
 from chat_proxy.model.turn import Turn
 from chat_proxy.ports import Answers, LiveJournal
 
@@ -59,7 +59,8 @@ class JournalWriter:
     def text(self, text: str, *, type_: str = "text") -> None:
         """Add to the answer (or, by type, to the reasoning)."""
         if self._open_type != type_:
-            self._close_text()
+            if self._open_text:
+                self._close_text()
             self._open_type = type_
         self._open_text.append(text)
         self._open_chars += len(text)
@@ -70,20 +71,20 @@ class JournalWriter:
         self._close_text()
         self._number(type_, fields)
 
-    async def publish(self) -> None:
+    def publish(self, now: datetime) -> None:
         """Tell viewers what was written since the last time.
 
         Once the claim has run out another process may be writing, so everything waits until the
         claim was renewed.
         """
-        now, turn = self._clock(), self._turn_now()
+        turn = self._turn_now()
         if not turn.claim.covers(now):
             return
-        self._close_text(now)
-        if not self._waiting:
-            return
-        entries, self._waiting = self._waiting, []
-        await self._live.publish(turn.session_id, entries)
+        if self._open_text:
+            self._close_text(now)
+        if self._waiting:
+            entries, self._waiting = self._waiting, []
+            self._live.publish(turn.session_id, entries)
 
     async def store(self) -> None:
         """Fold what is new into the store; one at a time, in order, also when the caller has gone:
@@ -111,19 +112,16 @@ class JournalWriter:
             saving.exception()
 
     def _close_text(self, now: datetime | None = None) -> None:
-        if self._open_text:
-            text, type_ = "".join(self._open_text), self._open_type
-            self._open_text, self._open_chars = [], 0
-            for start in range(0, len(text), ENTRY_CHARS):
-                if not self.answer.is_full:
-                    self._number(type_, {"text": text[start : start + ENTRY_CHARS]}, now)
-        self._open_type = ""
+        text, type_ = "".join(self._open_text), self._open_type
+        self._open_text, self._open_chars, self._open_type = [], 0, ""
+        while text and not self.answer.is_full:
+            self._number(type_, {"text": text[:ENTRY_CHARS]}, now)
+            text = text[ENTRY_CHARS:]
 
     def _number(self, type_: str, fields: dict[str, Any], now: datetime | None = None) -> None:
-        if type_ in FOLDED and not fields["text"]:
-            return
         self._last_seq += 1
         entry = Entry(self._last_seq, now or self._clock(), self.answer.turn_id, type_, fields)
         self.answer.add(entry)
-        self._unstored_since = self._unstored_since or entry.at
+        if self._unstored_since is None:
+            self._unstored_since = entry.at
         self._waiting.append(entry)

@@ -65,6 +65,8 @@ class EventStream(Response):
     async def _stream(self, send: Send, raw_send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
         await self._send(raw_send, b"retry: %d\n\n" % _RETRY_MS)
+        if self._rest_s is None:
+            self._viewer.pass_on = lambda frame: _is_sent(raw_send, self._encode([frame]))
         async for frames in self._viewer.batches(quiet=self._quiet_ticks):
             announced = self._viewer.take_announced()
             body = self._encode(frames) if frames else b"" if announced else _QUIET
@@ -80,6 +82,20 @@ class EventStream(Response):
         self._viewer.is_sending = True
         await send({"type": "http.response.body", "body": body, "more_body": True})
         self._viewer.is_sending = False
+
+
+def _is_sent(send: Send, body: bytes) -> bool:
+    """Send without a task; False, and nothing is sent, when the client has to be waited for:
+    uvicorn waits for it before it writes.
+    """
+    if not body:
+        return True
+    sending = send({"type": "http.response.body", "body": body, "more_body": True})
+    try:
+        sending.__await__().send(None)
+    except StopIteration:
+        return True
+    return False
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -52,10 +52,10 @@ def _parsed(line: bytes) -> Frame | None:
 
 def encode(frames: Iterable[Frame]) -> bytes:
     """Server-sent events: `id` is the last number covered, `event` the type, `data` the line."""
-    return b"".join(
-        b"id: %d\nevent: %s\ndata: %s\n\n" % (frame.last, frame.type, frame.line)
-        for frame in frames
-    )
+    events = [
+        b"id: %d\nevent: %s\ndata: %s\n\n" % (last, type_, line) for _, last, type_, line in frames
+    ]
+    return b"".join(events)
 
 
 def encode_announcement(name: str, facts: dict[str, Any]) -> bytes:

@@ -131,4 +131,4 @@ class BusJournal(LaunchJournal):
     async def publish(self, launch_id: str, entries: Sequence[LaunchEntry]) -> None:
         lines = [entry.model_dump_json().encode() for entry in entries]
         if lines:
-            await self._journal.append(launch_journal(launch_id), lines)
+            self._journal.append(launch_journal(launch_id), lines)

@@ -10,7 +10,7 @@ from chat_proxy.adapters.hermes.tools import clipped
 from chat_proxy.adapters.hermes.translate import Translator
 from chat_proxy.errors import AgentLostError, AgentRefusedError
 from chat_proxy.model.agent import AgentEvent, Note, Standing, TranscriptMessage
-from chat_proxy.ports import AgentSession
+from chat_proxy.ports import AgentSession, Hear
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +58,15 @@ class HermesConversation(AgentSession):
         self._on_rest = on_rest
         self._socket: HermesSocket | None = None
         self._live_id = ""
+        self._ids: tuple[str | None, ...] = ()
         self._name = ""
         self._is_fresh = False
         self._standing = Standing(running=False)
         self._translator = Translator()
         self._waiting: list[Message] = []
         self._waiting_size = 0
-        self._arrival: asyncio.Future[None] | None = None
+        self._hear: Hear | None = None
+        self._enough: asyncio.Future[None] | None = None
         self._is_lost = False
         self._is_resting = False
         self._before_start = False
@@ -73,6 +75,7 @@ class HermesConversation(AgentSession):
         """Take over what Hermes answered on creating or resuming."""
         self._socket = socket
         self._live_id = str(result["session_id"])
+        self._ids = (self._live_id, None, "")
         self._name = str(
             result.get("stored_session_id") or result.get("session_key") or result["resumed"]
         )
@@ -114,19 +117,18 @@ class HermesConversation(AgentSession):
         # Hermes was busy with something of its own: ours begins with the next message.start.
         self._before_start = result.get("status") == "queued"
 
-    async def read(self) -> Sequence[AgentEvent]:
-        while True:
-            if not self._waiting:
-                if self._is_lost:
-                    message = "the connection to the agent broke"
-                    raise AgentLostError(message)
-                self._arrival = asyncio.get_running_loop().create_future()
-                await self._arrival
-                continue
-            messages, self._waiting, self._waiting_size = self._waiting, [], 0
-            events = await self._translated(messages)
-            if events:
-                return events
+    async def listen(self, hear: Hear) -> None:
+        messages, self._waiting, self._waiting_size = self._waiting, [], 0
+        events = self._translated(messages)
+        if events and not hear(events):
+            return
+        if self._is_lost:
+            raise _lost()
+        self._hear, self._enough = hear, asyncio.get_running_loop().create_future()
+        try:
+            await self._enough
+        finally:
+            self._hear = None
 
     async def interrupt(self) -> None:
         await self._call("session.interrupt")
@@ -156,6 +158,10 @@ class HermesConversation(AgentSession):
         """Called by the socket."""
         if batch is None:
             self._is_lost = True
+            if self._hear is not None:
+                self._end_listening(_lost())
+        elif self._hear is not None:
+            self._tell(self._hear, batch)
         elif self._is_resting:
             self._overhear(batch)
         else:
@@ -165,36 +171,52 @@ class HermesConversation(AgentSession):
                 # It sends faster than anybody can write it down.
                 self._is_lost = True
                 self._waiting = []
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
 
-    async def _translated(self, messages: list[Message]) -> list[AgentEvent]:
+    def _tell(self, hear: Hear, batch: list[Message]) -> None:
+        try:
+            events = self._translated(batch)
+            if events and not hear(events):
+                self._end_listening()
+        except Exception as exc:  # noqa: BLE001 (for whoever listens)
+            self._end_listening(exc)
+
+    def _end_listening(self, exc: Exception | None = None) -> None:
+        self._hear = None
+        if self._enough is None or self._enough.done():
+            return
+        if exc is None:
+            self._enough.set_result(None)
+        else:
+            self._enough.set_exception(exc)
+
+    def _translated(self, messages: list[Message]) -> list[AgentEvent]:
         events: list[AgentEvent] = []
         for message in messages:
-            type_ = str(message.get("type", ""))
-            if message.get("session_id") not in (self._live_id, None, "") or not self._counts(
-                type_
-            ):
+            type_, payload = message.get("type"), message.get("payload", {})
+            if not isinstance(type_, str):
+                type_ = str(type_)
+            if message.get("session_id") not in self._ids:
                 continue
-            payload = message.get("payload", {})
-            if type_ in _PROMPTS and isinstance(payload, dict):
-                events.append(await self._decline(type_, payload))
+            if self._before_start and not self._counts(type_):
                 continue
-            event = self._translator.translate(type_, payload)
+            event = (
+                self._decline(type_, payload)
+                if type_ in _PROMPTS and isinstance(payload, dict)
+                else self._translator.translate(type_, payload)
+            )
             if event is not None:
                 events.append(event)
         return events
 
     def _counts(self, type_: str) -> bool:
         """Whether an event belongs to our prompt and not to what Hermes did before it."""
-        if self._before_start and type_ == "message.start":
-            self._before_start = False
+        self._before_start = type_ != "message.start"
         return not self._before_start
 
-    async def _decline(self, type_: str, payload: dict[str, Any]) -> Note:
+    def _decline(self, type_: str, payload: dict[str, Any]) -> Note:
         method, answer, told = _PROMPTS[type_]
         if self._socket is not None:
-            await self._socket.tell(method, request_id=payload.get("request_id"), **answer)
+            self._socket.tell(method, request_id=payload.get("request_id"), **answer)
         question = clipped(str(payload.get("question", "")), _QUESTION_CHARS)
         return Note(told.format(question=question), "agent_question")
 
@@ -211,3 +233,7 @@ class HermesConversation(AgentSession):
             message = "the agent was not reached"
             raise AgentLostError(message)
         return await self._socket.call(method, session_id=self._live_id, **params)
+
+
+def _lost() -> AgentLostError:
+    return AgentLostError("the connection to the agent broke")

@@ -74,7 +74,7 @@ class HermesSocket(WSListener):
         result = reply.get("result")
         return result if isinstance(result, dict) else {}
 
-    async def tell(self, method: str, **params: Any) -> None:
+    def tell(self, method: str, **params: Any) -> None:
         """Send without waiting for the result."""
         self._send(self._next_id(), method, params)
 
@@ -89,11 +89,20 @@ class HermesSocket(WSListener):
         self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.CLOSE:
+        type_ = frame.msg_type
+        if type_ is WSMsgType.TEXT and frame.fin:
+            self._take(_parsed(frame.get_payload_as_memoryview()), frame.payload_size)
+        elif type_ in {WSMsgType.TEXT, WSMsgType.CONTINUATION}:
+            self._take_fragment(frame)
+        elif type_ is WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
-        elif frame.msg_type in {WSMsgType.TEXT, WSMsgType.CONTINUATION}:
-            self._take_frame(frame)
+        if frame.last_in_buffer:
+            self._hand_over()
+        elif self._batch and not self._is_due:
+            # For a read that ends in the middle of a frame.
+            self._is_due = True
+            self._loop.call_soon(self._hand_over)
 
     def on_ws_disconnected(self, _: WSTransport) -> None:
         self._hand_over()
@@ -112,35 +121,27 @@ class HermesSocket(WSListener):
         self._last_id += 1
         return self._last_id
 
-    def _take_frame(self, frame: WSFrame) -> None:
-        if frame.fin and not self._fragments:
-            self._take(_parsed(frame.get_payload_as_memoryview()), frame.payload_size)
-        else:
-            self._fragments.append(frame.get_payload_as_bytes())
-            size = sum(map(len, self._fragments))
-            if size > _LARGEST:
-                raise _lost()
-            if frame.fin:
-                whole, self._fragments = b"".join(self._fragments), []
-                self._take(_parsed(whole), size)
-        if frame.last_in_buffer:
-            self._hand_over()
-        elif self._batch and not self._is_due:
-            # For a read that ends in the middle of a frame.
-            self._is_due = True
-            self._loop.call_soon(self._hand_over)
+    def _take_fragment(self, frame: WSFrame) -> None:
+        self._fragments.append(frame.get_payload_as_bytes())
+        size = sum(map(len, self._fragments))
+        if size > _LARGEST:
+            raise _lost()
+        if frame.fin:
+            whole, self._fragments = b"".join(self._fragments), []
+            self._take(_parsed(whole), size)
 
     def _take(self, message: Message, size: int) -> None:
+        if "method" in message:
+            params = message.get("params")
+            self._batch.append(params if isinstance(params, dict) else {})
+            self._batch_size += size
+            return
         number = message.get("id")
         answer = self._waiting.get(number) if isinstance(number, int) else None
         if answer is not None and not answer.done():
             # What came before the answer must be seen before it.
             self._hand_over()
             answer.set_result(message)
-        elif "method" in message:
-            params = message.get("params")
-            self._batch.append(params if isinstance(params, dict) else {})
-            self._batch_size += size
 
     def _hand_over(self) -> None:
         self._is_due = False

@@ -73,19 +73,18 @@ class Translator:
         self._last_status = ""
         self._said.clear()
 
-    def translate(self, type_: object, payload: object) -> AgentEvent | None:
-        name = clipped(_clean(type_), _NAME_CHARS)
-        if not isinstance(payload, dict):
-            return self._unknown(name)
-        try:
-            return self._translated(name, payload)
-        except (TypeError, ValueError, AttributeError, KeyError):
-            return self._unknown(name)
+    def translate(self, type_: str, payload: object) -> AgentEvent | None:
+        if isinstance(payload, dict):
+            translate = _TABLE.get(type_)
+            try:
+                if translate is not None:
+                    return translate(self, payload)
+                return self._untold(type_, payload)
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+        return self._unknown(type_)
 
-    def _translated(self, type_: str, payload: Payload) -> AgentEvent | None:
-        translate = _TABLE.get(type_)
-        if translate is not None:
-            return translate(self, payload)
+    def _untold(self, type_: str, payload: Payload) -> AgentEvent | None:
         if type_ in _SILENT:
             return None
         if type_ in _NOTES:
@@ -169,10 +168,11 @@ class Translator:
         return ToolProgress(self._open_tool, text) if text and self._open_tool else None
 
     def _unknown(self, type_: str) -> AgentEvent | None:
-        if type_ in self._said:
+        name = _name(type_)
+        if name in self._said:
             return None
-        self._said.add(type_)
-        return Note(f"The agent sent something this version does not know: {type_}.", "unknown")
+        self._said.add(name)
+        return Note(f"The agent sent something this version does not know: {name}.", "unknown")
 
 
 _TABLE: dict[str, Callable[[Translator, Payload], AgentEvent | None]] = {

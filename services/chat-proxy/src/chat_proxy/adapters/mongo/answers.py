@@ -118,7 +118,7 @@ def _to_segment(document: Document) -> Segment:
         seq=document["seq"],
         at=document["at"],
         fields={} if fields is None else json.loads(fields),
-        text=document.get("text", ""),
+        pieces=[document["text"]] if "text" in document else [],
         cuts=bytearray(document.get("cuts", b"")),
     )
 
