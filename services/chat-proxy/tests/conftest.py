@@ -385,8 +385,9 @@ class ToldLive:
 
     messages: list[list[Entry]] = field(default_factory=list)
 
-    def publish(self, session_id: str, entries: list[Entry]) -> None:
+    def publish(self, session_id: str, entries: list[Entry]) -> bool:
         self.messages.append(list(entries))
+        return True
 
     async def captured(self, session_id: str, after: int, since: datetime) -> list[Entry]:
         return [one for message in self.messages for one in message if one.seq > after]

@@ -347,13 +347,10 @@ class Agents(Protocol):
 
 
 class LiveJournal(Protocol):
-    def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
-        """Tell viewers; what cannot be sent is in the store anyway."""
-        ...
-
-    @property
-    def has_room(self) -> bool:
-        """What is told goes out as fast as it is told; else `room` waits until it does."""
+    def publish(self, session_id: str, entries: Sequence[Entry]) -> bool:
+        """Tell viewers; what cannot be sent is in the store anyway. False when more is told than
+        goes out, and `room` should be waited for.
+        """
         ...
 
     async def room(self) -> None: ...

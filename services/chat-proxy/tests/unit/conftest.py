@@ -227,8 +227,9 @@ class FakeLive:
     assured: list[Entry] = field(default_factory=list)
     has_room: bool = True
 
-    def publish(self, session_id: str, entries: Iterable[Entry]) -> None:
+    def publish(self, session_id: str, entries: Iterable[Entry]) -> bool:
         self.entries += entries
+        return self.has_room
 
     async def room(self) -> None:
         while not self.has_room:

@@ -20,8 +20,9 @@ class BreakingBus:
     interruptions: int = 0
     told: list[str] = field(default_factory=list)
 
-    def append(self, subject: str, lines: list[bytes]) -> None:
+    def append(self, subject: str, lines: list[bytes]) -> bool:
         self.told.append(subject)
+        return True
 
     async def flush(self) -> None:
         if self.breaks and self.breaks.pop(0):

@@ -42,20 +42,16 @@ class Journal:
         self._wire = wire
         self._jetstream = jetstream
 
-    def append(self, subject: str, lines: Sequence[bytes]) -> None:
-        """Publish entries, each already one line of JSON, as one message. Raises
-        UnavailableError when the bus is away and no more can be kept for it.
+    def append(self, subject: str, lines: Sequence[bytes]) -> bool:
+        """Publish entries, each already one line of JSON, as one message; False when the bus takes
+        them more slowly than that, and `room` should be waited for. Raises UnavailableError when
+        no more can be kept.
         """
         body = lines[0] if len(lines) == 1 else b"\n".join(lines)
         try:
-            self._wire.publish(subject.encode(), body)
+            return self._wire.publish(subject.encode(), body)
         except WireError as exc:
             raise UnavailableError(_AWAY) from exc
-
-    @property
-    def has_room(self) -> bool:
-        """The bus takes entries as fast as they are appended; else `room` waits until it does."""
-        return self._wire.has_room
 
     async def room(self) -> None:
         await self._wire.room()

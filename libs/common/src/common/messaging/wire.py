@@ -109,9 +109,9 @@ class Wire:
         """Wait for the first connection, for as long as it takes."""
         await self._is_there.wait()
 
-    def publish(self, subject: bytes, body: bytes) -> None:
-        """Send the body soon. Raises WireError when the server is away, or reads too slowly, and
-        no more can be kept; whoever says much waits for `room` before that.
+    def publish(self, subject: bytes, body: bytes) -> bool:
+        """Send the body soon; False when the server reads more slowly than that, and `room` should
+        be waited for. Raises WireError when no more can be kept.
         """
         if self._waiting_bytes > _PENDING_BYTES:
             message = "the message bus is away and no more can be kept for it"
@@ -123,13 +123,11 @@ class Wire:
             self._flushing = self._later()
         elif self._waiting_bytes > _GATHER_BYTES:
             self._flush()
-
-    @property
-    def has_room(self) -> bool:
-        """The server takes what is said as fast as it is said, or is away."""
-        return self._link is None or self._link.can_write.is_set()
+            return self._link is None or self._link.can_write.is_set()
+        return True
 
     async def room(self) -> None:
+        """Wait while the server is there and reads more slowly than is said."""
         if self._link is not None:
             await self._link.can_write.wait()
 

@@ -24,18 +24,18 @@ class BusJournal(LiveJournal):
         self._journal = journal
         self._assuring: set[asyncio.Future[None]] = set()
 
-    def publish(self, session_id: str, entries: Sequence[Entry]) -> None:
-        subject = session_journal(session_id)
+    def publish(self, session_id: str, entries: Sequence[Entry]) -> bool:
+        subject, has_room = session_journal(session_id), True
         try:
-            for lines in _messages(entries):
-                self._journal.append(subject, lines)
+            if len(entries) == 1:
+                has_room = self._journal.append(subject, [entries[0].line()])
+            else:
+                for lines in _messages(entries):
+                    has_room = self._journal.append(subject, lines)
         except UnavailableError as exc:
             # Viewers see the missing numbers and attach again: the store has them.
             logger.warning("entries were not told: %s", exc.detail)
-
-    @property
-    def has_room(self) -> bool:
-        return self._journal.has_room
+        return has_room
 
     async def room(self) -> None:
         await self._journal.room()
@@ -72,9 +72,7 @@ class BusJournal(LiveJournal):
 
 
 def _messages(entries: Sequence[Entry]) -> list[list[bytes]]:
-    """Lines that fit into a message; mostly all of them, which is mostly one."""
-    if len(entries) == 1:
-        return [[entries[0].line()]]
+    """Lines that fit into a message; mostly all of them."""
     messages: list[list[bytes]] = [[]]
     size = 0
     for line in (entry.line() for entry in entries):

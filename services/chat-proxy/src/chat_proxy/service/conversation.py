@@ -135,45 +135,44 @@ class Conversation:
                 logger.warning("the agent's connection broke: %s", exc.detail)
                 agent = await self._attach()
                 continue
-            if self._heard:
-                await self._take()
+            await self._take()
         return self.scribe.outcome(self.scribe.finished)
 
     def _hear(self, events: Sequence[AgentEvent]) -> bool:
-        """Write and tell at once what came. False where something has to be waited for, and it is
-        kept for `_take`, and where the answer is full.
+        """Write and tell at once what came. False where something has to be waited for: what has
+        to wait is kept for `_take`.
         """
-        if not self._outside.live.has_room or not _SLOW.isdisjoint(map(type, events)):
-            self._heard = events
-            return False
-        answer, answered = self.writer.answer, self.scribe.answered
+        scribe, answered = self.scribe, self.scribe.answered
         began = time.perf_counter() if self._reads % _MEASURED == 0 else None
         self._reads += 1
-        for event in events:
-            self.scribe.write(event)
-            if answer.is_full:
+        for number, event in enumerate(events):
+            if type(event) in _SLOW or self.writer.answer.is_full:
+                self._heard = events[number:]
                 break
-        self._tell(answered=answered)
+            scribe.write(event)
+        has_room = self._tell(answered=answered)
         if began is not None:
             CHUNK_DELAY.record(time.perf_counter() - began)
-        return not answer.is_full
+        return has_room and not self._heard and not self.writer.answer.is_full
 
     async def _take(self) -> None:
-        """Write and tell what was kept."""
-        events, self._heard = self._heard, ()
+        """Write and tell what was kept, when the bus has room."""
         await self._outside.live.room()
         answered = self.scribe.answered
+        events, self._heard = self._heard, ()
         for event in events:
             await self._write(event)
             if self.writer.answer.is_full:
                 break
         self._tell(answered=answered)
 
-    def _tell(self, *, answered: bool) -> None:
+    def _tell(self, *, answered: bool) -> bool:
+        """Publish; False when that is more than goes out."""
         now = self._running.heard_at = self._outside.clock()
-        self.writer.publish(now)
+        has_room = self.writer.publish(now)
         if self.scribe.answered and not answered:
             FIRST_TEXT.record((now - self._running.turn.created_at).total_seconds())
+        return has_room
 
     async def _cut(self) -> Outcome:
         """What an agent says without end is read no further."""

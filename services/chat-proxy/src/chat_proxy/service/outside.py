@@ -30,7 +30,7 @@ class Limits:
     approval: timedelta = timedelta(seconds=270)
     agent_approval: timedelta = timedelta(seconds=310)
     upkeep: timedelta = timedelta(seconds=1)
-    fold: timedelta = timedelta(seconds=5)
+    fold: timedelta = timedelta(seconds=10)
     reattach: timedelta = timedelta(seconds=45)
     reattach_wait: timedelta = timedelta(milliseconds=500)
     stop_grace: timedelta = timedelta(seconds=10)

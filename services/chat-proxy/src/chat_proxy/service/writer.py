@@ -71,20 +71,22 @@ class JournalWriter:
         self._close_text()
         self._number(type_, fields)
 
-    def publish(self, now: datetime) -> None:
-        """Tell viewers what was written since the last time.
+    def publish(self, now: datetime) -> bool:
+        """Tell viewers what was written since the last time; False when that is more than goes
+        out, and the agent should wait.
 
         Once the claim has run out another process may be writing, so everything waits until the
         claim was renewed.
         """
         turn = self._turn_now()
         if not turn.claim.covers(now):
-            return
+            return True
         if self._open_text:
             self._close_text(now)
-        if self._waiting:
-            entries, self._waiting = self._waiting, []
-            self._live.publish(turn.session_id, entries)
+        if not self._waiting:
+            return True
+        entries, self._waiting = self._waiting, []
+        return self._live.publish(turn.session_id, entries)
 
     async def store(self) -> None:
         """Fold what is new into the store; one at a time, in order, also when the caller has gone:
