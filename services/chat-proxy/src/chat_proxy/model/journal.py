@@ -111,10 +111,11 @@ class Segment:
         if self.chars >= _SEGMENT_CHARS:
             return False
         text = entry.fields["text"]
+        length = len(text)
         self.pieces.append(text)
-        self.chars += len(text)
+        self.chars += length
         self.seq = entry.seq
-        put_length(self.cuts, len(text))
+        put_length(self.cuts, length)
         return True
 
     def after(self, turn_id: str, number: int) -> Entry | None:

@@ -114,8 +114,9 @@ class JournalWriter:
             saving.exception()
 
     def _close_text(self, now: datetime | None = None) -> None:
-        text, type_ = "".join(self._open_text), self._open_type
+        pieces, type_ = self._open_text, self._open_type
         self._open_text, self._open_chars, self._open_type = [], 0, ""
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
         while text and not self.answer.is_full:
             self._number(type_, {"text": text[:ENTRY_CHARS]}, now)
             text = text[ENTRY_CHARS:]

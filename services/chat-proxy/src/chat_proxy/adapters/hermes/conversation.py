@@ -161,7 +161,12 @@ class HermesConversation(AgentSession):
             if self._hear is not None:
                 self._end_listening(_lost())
         elif self._hear is not None:
-            self._tell(self._hear, batch)
+            try:
+                events = self._translated(batch)
+                if events and not self._hear(events):
+                    self._end_listening()
+            except Exception as exc:  # noqa: BLE001 (for whoever listens)
+                self._end_listening(exc)
         elif self._is_resting:
             self._overhear(batch)
         else:
@@ -171,14 +176,6 @@ class HermesConversation(AgentSession):
                 # It sends faster than anybody can write it down.
                 self._is_lost = True
                 self._waiting = []
-
-    def _tell(self, hear: Hear, batch: list[Message]) -> None:
-        try:
-            events = self._translated(batch)
-            if events and not hear(events):
-                self._end_listening()
-        except Exception as exc:  # noqa: BLE001 (for whoever listens)
-            self._end_listening(exc)
 
     def _end_listening(self, exc: Exception | None = None) -> None:
         self._hear = None

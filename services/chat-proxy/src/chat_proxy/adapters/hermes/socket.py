@@ -29,6 +29,7 @@ OnBatch = Callable[[list[Message] | None, int], None]
 Dial = Callable[[str, int], Awaitable[socket.socket | None]]
 """A connected socket to a host and port, or None for the usual way."""
 
+_TEXT = WSMsgType.TEXT
 _CALL_S = 30.0
 _OPEN_S = 20.0
 _HEARTBEAT_S = 60.0
@@ -90,9 +91,9 @@ class HermesSocket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         type_ = frame.msg_type
-        if type_ is WSMsgType.TEXT and frame.fin:
+        if type_ is _TEXT and frame.fin:
             self._take(_parsed(frame.get_payload_as_memoryview()), frame.payload_size)
-        elif type_ in {WSMsgType.TEXT, WSMsgType.CONTINUATION}:
+        elif type_ in {_TEXT, WSMsgType.CONTINUATION}:
             self._take_fragment(frame)
         elif type_ is WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
@@ -115,7 +116,7 @@ class HermesSocket(WSListener):
         if self._transport is None or self._transport.is_disconnected:
             raise _lost()
         request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        self._transport.send(WSMsgType.TEXT, json.dumps(request))
+        self._transport.send(_TEXT, json.dumps(request))
 
     def _next_id(self) -> int:
         self._last_id += 1

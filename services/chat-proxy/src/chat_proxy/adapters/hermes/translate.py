@@ -95,7 +95,10 @@ class Translator:
 
     def _text(self, payload: Payload) -> AgentEvent | None:
         text = payload.get("text")
-        return TextDelta(_clean(text)) if text else None
+        if not text:
+            return None
+        # Nearly every event is this one, and nearly every text is clean.
+        return TextDelta(text if type(text) is str and text.isascii() else _clean(text))
 
     def _reasoning(self, payload: Payload) -> AgentEvent | None:
         text = payload.get("text")
