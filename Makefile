@@ -123,7 +123,7 @@ test-browser: $(READY) ## The pages in a real browser: needs chromium [K=]
 
 chaos: $(READY) ## Kill and cut off everything around launches, 200 answers, replicas and NATS nodes; writes bench/results/chaos.json [K=words]
 	@failed=0
-	(cd services/sandbox-manager/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --write $(CURDIR)/bench/results/chaos.json) || failed=1
+	(cd services/sandbox-manager/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --into $(CURDIR)/bench/results/chaos.json) || failed=1
 	(cd services/chat-proxy/tests && $(CURDIR)/$(BIN)/python -m chaos "$(K)" --into $(CURDIR)/bench/results/chaos.json) || failed=1
 	$(BIN)/python -m tests.chaos "$(K)" --into bench/results/chaos.json || failed=1
 	exit $$failed

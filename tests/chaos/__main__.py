@@ -9,20 +9,18 @@ once and in order, and the stream of events tells the same.
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from common.testing.chaos import add_part, sums
 from local_platform.crowd import Count
 
 from .rounds import ROUNDS
 from .stage import Spread, staged
 
-PART = "scale"
-_SUMS = ("cases", "lost", "doubled", "out_of_order", "left_over", "without_end")
 _SHOWN = 20
 
 
@@ -64,16 +62,6 @@ def facts(count: Count) -> dict[str, Any]:
     }
 
 
-def write(path: Path, counts: dict[str, Count]) -> None:
-    """Add to the figures that stand there: one file for all of `make chaos`."""
-    stands: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    stands[PART] = {"cases": len(counts)} | {name: facts(one) for name, one in counts.items()}
-    totals = [stands[part] for part in ("launches", "chat") if part in stands]
-    totals += [{"cases": 1} | facts(one) for one in counts.values()]
-    sums = {name: sum(part.get(name, 0) for part in totals) for name in _SUMS}
-    path.write_text(json.dumps({**stands, **sums}, indent=2) + "\n")
-
-
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -88,7 +76,8 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         counts = asyncio.run(all_rounds(asked, asked.keep or Path(folder)))
     if asked.into is not None and counts:
-        write(asked.into, counts)
+        rounds = {name: {"cases": 1} | facts(one) for name, one in counts.items()}
+        add_part(asked.into, "scale", {**sums(rounds.values()), "rounds": rounds})
     return 1 if any(count.faults for count in counts.values()) else 0
 
 

@@ -16,10 +16,10 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from common import mongo
+from common.testing.chaos import add_part
 
 from chaos import floods, relays
 from chaos.count import Count
@@ -27,7 +27,6 @@ from chaos.crowd import Crowd, gathered
 from chaos.faults import FAULTS
 from chaos.stage import Stage, running
 
-_SUMS = ("cases", "lost", "doubled", "out_of_order", "left_over", "without_end")
 RELAY = "the relay killed"
 FLOOD = "an agent that floods"
 _LATE = 40
@@ -84,15 +83,6 @@ async def _unfinished(stage: Stage) -> int:
     return left
 
 
-def write(path: Path, count: Count) -> None:
-    """Add to the figures of the launches that stand there: one file for all of `make chaos`."""
-    stands: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    facts = {name: value for name, value in asdict(count).items() if name != "problems"}
-    parts = {"launches": stands, "chat": facts}
-    sums = {name: sum(part.get(name, 0) for part in parts.values()) for name in _SUMS}
-    path.write_text(json.dumps({**sums, **parts}, indent=2) + "\n")
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("wanted", nargs="?", default="", help="only faults whose name holds this")
@@ -109,7 +99,7 @@ def main(arguments: list[str]) -> int:
     for line in count.problems:
         sys.stdout.write(f"problem: {line}\n")
     if asked.into is not None:
-        write(asked.into, count)
+        add_part(asked.into, "chat", shown)
     return 0 if count.is_clean else 1
 
 

@@ -293,3 +293,52 @@ class TestViewers:
         await viewers.close(viewer)
 
         assert journals.count() == 0
+
+
+class TestPassOn:
+    @given(st.lists(st.booleans(), min_size=1, max_size=30))
+    async def test_every_number_comes_once_whether_or_not_it_can_be_sent_at_once(
+        self, can_send: list[bool]
+    ) -> None:
+        viewer = Viewer(Source("journal.x", Told(0), owner_id="own"), after=0, limit_bytes=10**6)
+        await viewer.begin()
+        numbers: list[int] = []
+
+        def pass_on(passed: Frame) -> bool:
+            if can_send[passed.last - 1]:
+                numbers.append(passed.last)
+            return can_send[passed.last - 1]
+
+        async def read() -> None:
+            async for frames in viewer.batches(quiet=1000):
+                numbers.extend(one.last for one in frames)
+
+        viewer.pass_on = pass_on
+        reading = asyncio.ensure_future(read())
+        await asyncio.sleep(0)
+        for number in range(1, len(can_send) + 1):
+            viewer.on_body(line(number))
+            viewer.on_body(line(number))
+            if number % 3:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        viewer.close()
+        await asyncio.wait_for(reading, 5)
+
+        assert numbers == list(range(1, len(can_send) + 1))
+
+    async def test_a_gap_is_not_passed_on(self) -> None:
+        told = Told(0)
+        viewer = Viewer(Source("journal.x", told, owner_id="own"), after=0, limit_bytes=10**6)
+        await viewer.begin()
+        passed: list[int] = []
+        viewer.pass_on = lambda one: passed.append(one.last) is None
+        reading = asyncio.ensure_future(seen(viewer, until=3))
+        await asyncio.sleep(0)
+
+        viewer.on_body(line(1))
+        told.written = 3
+        viewer.on_body(line(3))
+
+        assert await asyncio.wait_for(reading, 5) == [(2, 2), (3, 3)]
+        assert passed == [1]

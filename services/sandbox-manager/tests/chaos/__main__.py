@@ -1,6 +1,6 @@
 """Break everything around a launch, enumerated, and count what is left.
 
-    cd services/sandbox-manager/tests && python -m chaos [words of a case] [--write chaos.json]
+    cd services/sandbox-manager/tests && python -m chaos [words of a case] [--into chaos.json]
 
 Killed: the service, before and after each step of the step tables. Lost: each call to the
 provider, and each of its answers. Then a launch must have ended, with at most one sandbox at the
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from chaos import killed, locks, lost
 from chaos.stage import Count, World, running
+from common.testing.chaos import add_part
 
 LOCK_ROUNDS = 20
 
@@ -66,15 +67,15 @@ async def _told(case: Awaitable[None], count: Count) -> None:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     parser.add_argument("wanted", nargs="?", default="", help="only cases whose name holds this")
-    parser.add_argument("--write", type=Path, help="where the figures go, as JSON")
+    parser.add_argument("--into", type=Path, help="a JSON file to which the figures are added")
     asked = parser.parse_args(arguments)
     count = asyncio.run(all_cases(asked.wanted))
     result = {name: value for name, value in asdict(count).items() if name != "problems"}
     sys.stdout.write(f"{json.dumps(result)}\n")
     for line in count.problems:
         sys.stdout.write(f"problem: {line}\n")
-    if asked.write is not None:
-        asked.write.write_text(json.dumps(result, indent=2) + "\n")
+    if asked.into is not None:
+        add_part(asked.into, "launches", result)
     return 0 if count.is_clean else 1
 
 
