@@ -332,7 +332,12 @@ class TestPassOn:
         viewer = Viewer(Source("journal.x", told, owner_id="own"), after=0, limit_bytes=10**6)
         await viewer.begin()
         passed: list[int] = []
-        viewer.pass_on = lambda one: passed.append(one.last) is None
+
+        def pass_on(one: Frame) -> bool:
+            passed.append(one.last)
+            return True
+
+        viewer.pass_on = pass_on
         reading = asyncio.ensure_future(seen(viewer, until=3))
         await asyncio.sleep(0)
 

@@ -178,16 +178,17 @@ def lengths(cuts: bytes | bytearray) -> Iterator[int]:
 
 class Answer:
     """A turn's entries, folded. `changed` is the first segment that was not stored yet, `bytes` at
-    least what it takes in the store.
+    least what it takes in the store. `is_full` is more than a turn may hold; what ends it is added
+    all the same.
     """
 
     def __init__(self, turn_id: str, segments: list[Segment] | None = None) -> None:
         self.turn_id = turn_id
         self.segments = segments or []
-        self.most_chars = MOST_CHARS
         self.changed = len(self.segments)
         self.chars = sum(segment.chars for segment in self.segments)
         self.bytes = sum(map(_bytes_of, self.segments))
+        self.limit(MOST_CHARS)
 
     @property
     def seq(self) -> int:
@@ -197,10 +198,10 @@ class Answer:
     def is_ended(self) -> bool:
         return bool(self.segments) and self.segments[-1].type == ENDED
 
-    @property
-    def is_full(self) -> bool:
-        """More than a turn may hold; what ends it is added all the same."""
-        return self.chars > self.most_chars or self.bytes > MOST_BYTES
+    def limit(self, most_chars: int) -> None:
+        """It may hold so much text."""
+        self._most_chars = most_chars
+        self.is_full = self.chars > most_chars or self.bytes > MOST_BYTES
 
     @property
     def is_stored(self) -> bool:
@@ -215,6 +216,7 @@ class Answer:
             self.segments.append(segment_of(entry))
             self.bytes += _bytes_of(self.segments[-1])
         self.changed = min(self.changed, len(self.segments) - 1)
+        self.is_full = self.chars > self._most_chars or self.bytes > MOST_BYTES
 
     def stored(self) -> None:
         self.changed = len(self.segments)

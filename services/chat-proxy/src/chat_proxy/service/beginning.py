@@ -24,7 +24,7 @@ async def begin(
     )
     running.session = session or running.session
     answer = await _left(running, outside) if resumed else Answer(turn.id)
-    answer.most_chars = outside.limits.answer_chars
+    answer.limit(outside.limits.answer_chars)
     writer = JournalWriter(
         answer,
         last_seq=max(running.session.last_seq, answer.seq),

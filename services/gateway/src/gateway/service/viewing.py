@@ -74,6 +74,7 @@ class Viewer:
         self._is_closed = False
         self._is_behind = False
         self._quiet_ticks = 0
+        self._most_quiet_ticks = 0
         self._sending_ticks = 0
         self._silent_ticks = 0
         self._look_after = LOOK_TICKS
@@ -119,6 +120,7 @@ class Viewer:
         """Frames as they come; an empty batch when nothing came for `quiet` ticks, or when
         something is announced.
         """
+        self._most_quiet_ticks = quiet
         async for frames in self._catch_up(self._first):
             yield frames
         while not self._is_closed:
@@ -130,7 +132,7 @@ class Viewer:
             if refused or self._is_behind:
                 async for frames in self._repair(refused):
                     yield frames
-            is_quiet = self._quiet_ticks >= quiet
+            is_quiet = self._quiet_ticks >= self._most_quiet_ticks
             if (is_quiet or self._announced) and not self._is_closed:
                 self._quiet_ticks = 0
                 yield []
@@ -145,7 +147,8 @@ class Viewer:
         if self._sending_ticks == STUCK_TICKS:
             self.on_stuck()
         self._is_behind = self._is_behind or is_interrupted or self._is_silent()
-        self._wake()
+        if self._is_behind or self._quiet_ticks >= self._most_quiet_ticks:
+            self._wake()
 
     def _is_silent(self) -> bool:
         """Whether to look for what may have been missed: soon, then ever more rarely."""
