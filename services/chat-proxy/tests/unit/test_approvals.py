@@ -38,6 +38,20 @@ async def answer(process: Any, approval: Any, choice: ApprovalChoice) -> Any:
     )
 
 
+class TestEndOfTheTurn:
+    async def test_what_was_decided_at_that_moment_ends_too(self, world: Any) -> None:
+        _, runner, [approval] = await asked(world, RM)
+        world.approvals.by_id[approval.id] = approval.decided(C.ONCE, at=world.clock())
+
+        world.agents.last.tell(DONE)
+        async with asyncio.timeout(5):
+            await runner.done.wait()
+
+        assert world.approvals.by_id[approval.id].state is ApprovalState.EXPIRED
+        assert world.live.kinds.count("approval.resolved") == 1
+        assert world.agents.last.answers == []
+
+
 class TestAnswer:
     @pytest.mark.parametrize(
         ("choice", "told"),

@@ -196,8 +196,10 @@ class ApprovalDesk:
         if cut is not None:
             await self._cut(cut)
         for approval in self._queue:
-            if approval.is_open:
-                await self._expire(approval, reason)
+            last = approval
+            # One that was decided at this moment is another one in the store: nobody waits for it.
+            while last.is_open:
+                last = await self._expire(last, reason)
         self._queue = []
 
     async def _deliver_to(self, agent: AgentSession, head: Approval) -> None:
