@@ -1,6 +1,6 @@
 """What the use cases need of the outside."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -280,7 +280,18 @@ class Skills(Protocol):
         ...
 
 
-Hear = Callable[[Sequence[AgentEvent]], bool]
+class Listener(Protocol):
+    """Hears an agent while the connection to it is read, so that a piece of text costs no switch
+    of tasks. Answers False when it has enough for now.
+    """
+
+    def on_text(self, text: str) -> bool:
+        """A piece of the answer that came alone, as nearly all that is heard."""
+        ...
+
+    def on_events(self, events: Sequence[AgentEvent]) -> bool:
+        """What came together."""
+        ...
 
 
 class AgentSession(Protocol):
@@ -303,10 +314,9 @@ class AgentSession(Protocol):
         """Prompt; the model is shown the `images` that the agent finds at those paths."""
         ...
 
-    async def listen(self, hear: Hear) -> None:
-        """Give `hear` what came together, again and again, until it answers False: more is kept
-        for the next call then. It is called while the connection is read, so that a piece of text
-        costs no switch of tasks. Raises AgentLostError when the connection is gone.
+    async def listen(self, listener: Listener) -> None:
+        """Tell the listener what comes until it has enough: more is kept for the next call then.
+        Raises AgentLostError when the connection is gone.
         """
         ...
 

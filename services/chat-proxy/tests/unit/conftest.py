@@ -13,12 +13,13 @@ from chat_proxy.model.agent import (
     AgentEvent,
     ApprovalAsk,
     Standing,
+    TextDelta,
     TranscriptMessage,
 )
 from chat_proxy.model.journal import Entry
 from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import Turn
-from chat_proxy.ports import Hear
+from chat_proxy.ports import Listener
 from chat_proxy.service.approvals import ApprovalService
 from chat_proxy.service.attaching import AttachService
 from chat_proxy.service.closing import Closing
@@ -123,6 +124,13 @@ class FakeSkills:
         return "Count the words."
 
 
+def hear(listener: Listener, batch: Sequence[AgentEvent]) -> bool:
+    """As a real agent's session tells it."""
+    if len(batch) == 1 and isinstance(batch[0], TextDelta):
+        return listener.on_text(batch[0].text)
+    return listener.on_events(batch)
+
+
 @dataclass
 class FakeConversation:
     """The agent's side of one connection; `tell` is what it sends, `drop` breaks it. `asked`
@@ -157,9 +165,9 @@ class FakeConversation:
         self.images.append(list(images))
         self.is_fresh = False
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, listener: Listener) -> None:
         while (batch := await self._batches.get()) is not None:
-            if not hear(batch):
+            if not hear(listener, batch):
                 return
         raise AgentLostError("gone")
 

@@ -8,6 +8,7 @@ import pytest
 from chat_proxy.adapters.hermes.conversation import HermesConversation
 from chat_proxy.errors import AgentLostError
 from chat_proxy.model.agent import AgentEvent, AgentStatus, Finished, TextDelta
+from chat_proxy.ports import Listener
 
 LIVE = "live-1"
 
@@ -28,21 +29,24 @@ def conversation() -> HermesConversation:
     return made
 
 
-class Listener:
-    """Hears texts; has enough after those it is told to stop at."""
+class Hears(Listener):
+    """Texts; has enough after those it is told to stop at."""
 
     def __init__(self, *stops: str) -> None:
         self.texts: list[str] = []
         self._stops = stops
 
-    def __call__(self, events: Sequence[AgentEvent]) -> bool:
+    def on_text(self, text: str) -> bool:
+        return self.on_events([TextDelta(text)])
+
+    def on_events(self, events: Sequence[AgentEvent]) -> bool:
         said = [event.text for event in events if isinstance(event, TextDelta)]
         self.texts += said
         return not any(stop in said for stop in self._stops)
 
 
-async def listening(conversation: HermesConversation, hear: Any) -> "asyncio.Task[None]":
-    task = asyncio.create_task(conversation.listen(hear))
+async def listening(conversation: HermesConversation, listener: Listener) -> "asyncio.Task[None]":
+    task = asyncio.create_task(conversation.listen(listener))
     await asyncio.sleep(0)
     return task
 
@@ -51,7 +55,7 @@ class TestListen:
     async def test_what_comes_is_heard_before_the_read_is_over(
         self, conversation: HermesConversation
     ) -> None:
-        heard = Listener()
+        heard = Hears()
         task = await listening(conversation, heard)
 
         conversation.on_batch([delta("a"), delta("b")], 10)
@@ -62,7 +66,7 @@ class TestListen:
     async def test_what_comes_after_enough_is_kept_for_the_next_time(
         self, conversation: HermesConversation
     ) -> None:
-        heard = Listener("a", "c")
+        heard = Hears("a", "c")
         first = await listening(conversation, heard)
         for text in "abc":
             conversation.on_batch([delta(text)], 10)
@@ -76,10 +80,11 @@ class TestListen:
     async def test_what_the_listener_fails_with_is_raised_where_it_listens(
         self, conversation: HermesConversation
     ) -> None:
-        def fails(events: Sequence[AgentEvent]) -> bool:
-            raise ValueError(events)
+        class Fails(Hears):
+            def on_events(self, events: Sequence[AgentEvent]) -> bool:
+                raise ValueError(events)
 
-        task = await listening(conversation, fails)
+        task = await listening(conversation, Fails())
         conversation.on_batch([delta("a")], 10)
 
         with pytest.raises(ValueError, match="a"):
@@ -88,7 +93,7 @@ class TestListen:
     async def test_what_came_before_the_connection_broke_is_heard(
         self, conversation: HermesConversation
     ) -> None:
-        heard = Listener()
+        heard = Hears()
         conversation.on_batch([delta("a")], 10)
         conversation.on_batch(None, 0)
 
@@ -99,7 +104,7 @@ class TestListen:
     async def test_nobody_hears_after_having_been_cut_off(
         self, conversation: HermesConversation
     ) -> None:
-        heard = Listener()
+        heard = Hears()
         task = await listening(conversation, heard)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -26,7 +26,7 @@ from chat_proxy.model.agent import (
     TranscriptMessage,
 )
 from chat_proxy.model.redaction import RedactedStream, Redactor, forms_of
-from chat_proxy.ports import Hear
+from chat_proxy.ports import Listener
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,6 +139,18 @@ class TestStream:
         assert shown + stream.end() == "the key is [secret API_KEY]."
 
 
+class Listens(Listener):
+    def __init__(self) -> None:
+        self.told: list[AgentEvent] = []
+
+    def on_text(self, text: str) -> bool:
+        return self.on_events([TextDelta(text)])
+
+    def on_events(self, events: Sequence[AgentEvent]) -> bool:
+        self.told += events
+        return True
+
+
 class SaysEverything:
     """An agent that repeats the value in all that it can say."""
 
@@ -148,9 +160,13 @@ class SaysEverything:
     def __init__(self, *batches: Sequence[AgentEvent]) -> None:
         self.batches = list(batches)
 
-    async def listen(self, hear: Hear) -> None:
-        while self.batches and hear(self.batches.pop(0)):
-            pass
+    async def listen(self, listener: Listener) -> None:
+        for batch in self.batches:
+            match batch:
+                case [TextDelta(text=text)]:
+                    listener.on_text(text)
+                case _:
+                    listener.on_events(batch)
 
     async def answer(self, *, allow: bool) -> bool:
         raise AgentRefusedError(f"no {VALUE}")
@@ -170,21 +186,17 @@ def session(*batches: Sequence[AgentEvent]) -> RedactingSession:
 
 
 async def heard(one: RedactingSession) -> list[AgentEvent]:
-    told: list[AgentEvent] = []
-
-    def hear(events: Sequence[AgentEvent]) -> bool:
-        told.extend(events)
-        return True
-
-    await one.listen(hear)
-    return told
+    listener = Listens()
+    await one.listen(listener)
+    return listener.told
 
 
 class TestSession:
     async def test_a_value_split_over_deltas_is_hidden(self) -> None:
         one = session(
             [TextDelta("it is "), TextDelta(VALUE[:9])],
-            [TextDelta(VALUE[9:]), ReasoningDelta(VALUE[:4])],
+            [TextDelta(VALUE[9:12])],
+            [TextDelta(VALUE[12:]), ReasoningDelta(VALUE[:4])],
             [ReasoningDelta(VALUE[4:] + "!"), TextDelta(" yes s")],
             [Finished(AgentStatus.COMPLETE, f"it is {VALUE} yes s")],
         )

@@ -28,10 +28,9 @@ class BusJournal(LiveJournal):
         subject, has_room = session_journal(session_id), True
         try:
             if len(entries) == 1:
-                has_room = self._journal.append(subject, [entries[0].line()])
-            else:
-                for lines in _messages(entries):
-                    has_room = self._journal.append(subject, lines)
+                return self._journal.append(subject, [entries[0].line()])
+            for lines in _messages(entries):
+                has_room = self._journal.append(subject, lines)
         except UnavailableError as exc:
             # Viewers see the missing numbers and attach again: the store has them.
             logger.warning("entries were not told: %s", exc.detail)

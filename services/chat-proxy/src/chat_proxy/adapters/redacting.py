@@ -2,7 +2,7 @@
 goes past it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from chat_proxy.model.agent import (
 )
 from chat_proxy.model.redaction import RedactedStream, Redactor
 from chat_proxy.model.session import ChatSession
-from chat_proxy.ports import Agents, AgentSession, Hear
+from chat_proxy.ports import Agents, AgentSession, Listener
 
 TEXTS: Mapping[type[Any], tuple[str, ...]] = {
     TextDelta: ("text",),
@@ -59,6 +59,26 @@ class RedactingAgents(Agents):
         return RedactingSession(opened, redactor) if redactor else opened
 
 
+class _RedactingListener(Listener):
+    def __init__(
+        self,
+        listener: Listener,
+        text: Callable[[str], str],
+        event: Callable[[AgentEvent], list[AgentEvent]],
+    ) -> None:
+        self._listener = listener
+        self._text = text
+        self._event = event
+
+    def on_text(self, text: str) -> bool:
+        shown = self._text(text)
+        return not shown or self._listener.on_text(shown)
+
+    def on_events(self, events: Sequence[AgentEvent]) -> bool:
+        shown = [redacted for event in events for redacted in self._event(event)]
+        return not shown or self._listener.on_events(shown)
+
+
 class RedactingSession(AgentSession):
     """What the person wrote is left as it is: it is compared with what the agent was given."""
 
@@ -85,12 +105,8 @@ class RedactingSession(AgentSession):
     async def submit(self, text: str, *, images: Sequence[str] = ()) -> None:
         await self._session.submit(text, images=images)
 
-    async def listen(self, hear: Hear) -> None:
-        def hear_redacted(told: Sequence[AgentEvent]) -> bool:
-            events = [redacted for event in told for redacted in self._redacted(event)]
-            return not events or hear(events)
-
-        await self._session.listen(hear_redacted)
+    async def listen(self, listener: Listener) -> None:
+        await self._session.listen(_RedactingListener(listener, self._text.feed, self._redacted))
 
     async def interrupt(self) -> None:
         await self._session.interrupt()

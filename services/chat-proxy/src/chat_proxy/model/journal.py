@@ -81,9 +81,8 @@ def entry_from_line(line: bytes) -> Entry:
 
 @dataclass(slots=True)
 class Segment:
-    """The numbers `seq_from..seq` of one type; `cuts` holds the length that each number added, as
-    variable-length integers. Text is kept as it came, since joining at each piece would cost its
-    length, and is joined when somebody asks.
+    """The numbers `seq_from..seq` of one type. Text comes in `pieces`, one for each number, and is
+    put together when somebody asks: doing it at each piece would cost the text's length.
     """
 
     type: str
@@ -91,32 +90,31 @@ class Segment:
     seq: int
     at: datetime
     fields: dict[str, Any] = field(default_factory=dict)
+    joined: str = ""
+    joined_cuts: bytearray = field(default_factory=bytearray)
     pieces: list[str] = field(default_factory=list)
-    cuts: bytearray = field(default_factory=bytearray)
     chars: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.chars = sum(map(len, self.pieces))
+        self.chars = len(self.joined) + sum(map(len, self.pieces))
 
     @property
     def text(self) -> str:
-        if len(self.pieces) > 1:
-            self.pieces = ["".join(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
+        self._join()
+        return self.joined
 
-    def take(self, entry: Entry) -> bool:
-        """Add the entry if it goes on where this ends."""
-        if entry.seq != self.seq + 1 or entry.type != self.type or entry.type not in FOLDED:
-            return False
-        if self.chars >= _SEGMENT_CHARS:
-            return False
-        text = entry.fields["text"]
-        length = len(text)
-        self.pieces.append(text)
-        self.chars += length
-        self.seq = entry.seq
-        put_length(self.cuts, length)
-        return True
+    @property
+    def cuts(self) -> bytearray:
+        """The length that each number added to the text, as variable-length integers."""
+        self._join()
+        return self.joined_cuts
+
+    def _join(self) -> None:
+        if self.pieces:
+            for piece in self.pieces:
+                put_length(self.joined_cuts, len(piece))
+            self.joined = "".join((self.joined, *self.pieces))
+            self.pieces = []
 
     def after(self, turn_id: str, number: int) -> Entry | None:
         """What follows `number` in this segment, as one entry; None when nothing does."""
@@ -137,14 +135,6 @@ class Segment:
 
     def _cut(self, first: int) -> int:
         return sum(islice(lengths(self.cuts), first - self.seq_from))
-
-
-def segment_of(entry: Entry) -> Segment:
-    if entry.type not in FOLDED:
-        return Segment(entry.type, entry.first, entry.seq, entry.at, fields=entry.fields)
-    segment = Segment(entry.type, entry.seq, entry.seq, entry.at, pieces=[entry.fields["text"]])
-    put_length(segment.cuts, segment.chars)
-    return segment
 
 
 def _bytes_of(segment: Segment) -> int:
@@ -208,15 +198,36 @@ class Answer:
         return self.changed >= len(self.segments)
 
     def add(self, entry: Entry) -> None:
-        text = entry.fields.get("text", "")
-        self.chars += len(text)
-        if self.segments and self.segments[-1].take(entry):
-            self.bytes += _text_bytes(text) + _CUT_BYTES
+        if entry.type in FOLDED:
+            self._add_text(entry, entry.fields["text"])
         else:
-            self.segments.append(segment_of(entry))
-            self.bytes += _bytes_of(self.segments[-1])
-        self.changed = min(self.changed, len(self.segments) - 1)
+            self.chars += len(entry.fields.get("text", ""))
+            self._begin(Segment(entry.type, entry.first, entry.seq, entry.at, entry.fields))
         self.is_full = self.chars > self._most_chars or self.bytes > MOST_BYTES
+
+    def _add_text(self, entry: Entry, text: str) -> None:
+        length = len(text)
+        self.chars += length
+        last = self.segments[-1] if self.segments else None
+        if (
+            last is None
+            or last.type != entry.type
+            or last.seq + 1 != entry.seq
+            or last.chars >= _SEGMENT_CHARS
+        ):
+            self._begin(Segment(entry.type, entry.seq, entry.seq, entry.at, pieces=[text]))
+            return
+        last.pieces.append(text)
+        last.chars += length
+        last.seq = entry.seq
+        self.bytes += _CUT_BYTES + (length if text.isascii() else 4 * length)
+        if self.changed == len(self.segments):
+            self.changed -= 1
+
+    def _begin(self, segment: Segment) -> None:
+        self.changed = min(self.changed, len(self.segments))
+        self.segments.append(segment)
+        self.bytes += _bytes_of(segment)
 
     def stored(self) -> None:
         self.changed = len(self.segments)

@@ -1,5 +1,6 @@
 """From what an agent tells to the entries of the journal."""
 
+from datetime import datetime
 from typing import Any
 
 from common.contracts.sandbox import LaunchSkill
@@ -53,9 +54,7 @@ class Scribe:
             case TextDelta(text=text):
                 self.answered = True
                 self._writer.text(text)
-                replaced = self._wording.delta(text)
-                if replaced is not None:
-                    self._apply([replaced])
+                self._follow(text)
             case ReasoningDelta(text=text):
                 self._writer.text(text, type_="reasoning")
             case CallStarted():
@@ -68,6 +67,12 @@ class Scribe:
                 self.note(text, code)
             case _:
                 self._write_tool(event)
+
+    def say(self, text: str, now: datetime) -> bool:
+        """Write and tell a piece of text; False when the bus has no room for more."""
+        self.answered = True
+        has_room = self._writer.say(text, now)
+        return self._writer.publish(now) if self._follow(text) else has_room
 
     def note(self, text: str, code: str = "") -> None:
         self._writer.add("notice", text=text, code=code)
@@ -140,6 +145,14 @@ class Scribe:
                     self.tool_end(event)
             case _:
                 pass
+
+    def _follow(self, text: str) -> bool:
+        """Whether the piece puts something in the place of what was shown."""
+        replaced = self._wording.delta(text)
+        if replaced is None:
+            return False
+        self._apply([replaced])
+        return True
 
     def _apply(self, changes: list[Change]) -> None:
         for change in changes:

@@ -67,6 +67,16 @@ class JournalWriter:
         if self._open_chars >= ENTRY_CHARS:
             self._close_text()
 
+    def say(self, text: str, now: datetime) -> bool:
+        """`text` and `publish` in one step."""
+        turn = self._turn_now()
+        if self._open_text or self._waiting or len(text) > ENTRY_CHARS or now >= turn.claim.until:
+            self.text(text)
+            return self.publish(now)
+        self._number("text", {"text": text}, now)
+        entries, self._waiting = self._waiting, []
+        return self._live.publish(turn.session_id, entries)
+
     def add(self, type_: str, **fields: Any) -> None:
         self._close_text()
         self._number(type_, fields)

@@ -7,10 +7,10 @@ from typing import Any
 
 from chat_proxy.adapters.hermes.socket import HermesSocket, Message
 from chat_proxy.adapters.hermes.tools import clipped
-from chat_proxy.adapters.hermes.translate import Translator
+from chat_proxy.adapters.hermes.translate import TEXT, Translator, text_of
 from chat_proxy.errors import AgentLostError, AgentRefusedError
 from chat_proxy.model.agent import AgentEvent, Note, Standing, TranscriptMessage
-from chat_proxy.ports import AgentSession, Hear
+from chat_proxy.ports import AgentSession, Listener
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class HermesConversation(AgentSession):
         self._translator = Translator()
         self._waiting: list[Message] = []
         self._waiting_size = 0
-        self._hear: Hear | None = None
+        self._listener: Listener | None = None
         self._enough: asyncio.Future[None] | None = None
         self._is_lost = False
         self._is_resting = False
@@ -117,18 +117,18 @@ class HermesConversation(AgentSession):
         # Hermes was busy with something of its own: ours begins with the next message.start.
         self._before_start = result.get("status") == "queued"
 
-    async def listen(self, hear: Hear) -> None:
+    async def listen(self, listener: Listener) -> None:
         messages, self._waiting, self._waiting_size = self._waiting, [], 0
         events = self._translated(messages)
-        if events and not hear(events):
+        if events and not listener.on_events(events):
             return
         if self._is_lost:
             raise _lost()
-        self._hear, self._enough = hear, asyncio.get_running_loop().create_future()
+        self._listener, self._enough = listener, asyncio.get_running_loop().create_future()
         try:
             await self._enough
         finally:
-            self._hear = None
+            self._listener = None
 
     async def interrupt(self) -> None:
         await self._call("session.interrupt")
@@ -158,12 +158,11 @@ class HermesConversation(AgentSession):
         """Called by the socket."""
         if batch is None:
             self._is_lost = True
-            if self._hear is not None:
+            if self._listener is not None:
                 self._end_listening(_lost())
-        elif self._hear is not None:
+        elif self._listener is not None:
             try:
-                events = self._translated(batch)
-                if events and not self._hear(events):
+                if not self._is_heard(self._listener, batch):
                     self._end_listening()
             except Exception as exc:  # noqa: BLE001 (for whoever listens)
                 self._end_listening(exc)
@@ -177,8 +176,19 @@ class HermesConversation(AgentSession):
                 self._is_lost = True
                 self._waiting = []
 
+    def _is_heard(self, listener: Listener, batch: list[Message]) -> bool:
+        """False when that was enough."""
+        message = batch[0]
+        if len(batch) == 1 and message.get("type") == TEXT and not self._before_start:
+            payload = message.get("payload")
+            if type(payload) is dict and message.get("session_id") in self._ids:
+                text = text_of(payload)
+                return not text or listener.on_text(text)
+        events = self._translated(batch)
+        return not events or listener.on_events(events)
+
     def _end_listening(self, exc: Exception | None = None) -> None:
-        self._hear = None
+        self._listener = None
         if self._enough is None or self._enough.done():
             return
         if exc is None:

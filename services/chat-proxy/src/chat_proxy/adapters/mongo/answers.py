@@ -118,8 +118,8 @@ def _to_segment(document: Document) -> Segment:
         seq=document["seq"],
         at=document["at"],
         fields={} if fields is None else json.loads(fields),
-        pieces=[document["text"]] if "text" in document else [],
-        cuts=bytearray(document.get("cuts", b"")),
+        joined=document.get("text", ""),
+        joined_cuts=bytearray(document.get("cuts", b"")),
     )
 
 
