@@ -102,10 +102,13 @@ class Viewer:
         """Take what is live, a line for each entry."""
         if self._is_closed:
             return
-        frames = list(filter(None, map(frame_of, body.split(b"\n"))))
-        if len(frames) == 1 and self._is_passed_on(frames[0]):
-            return
-        self._live += frames
+        if b"\n" not in body:
+            frame = frame_of(body)
+            if frame is None or self._is_passed_on(frame):
+                return
+            self._live.append(frame)
+        else:
+            self._live += filter(None, map(frame_of, body.split(b"\n")))
         self._live_bytes += len(body)
         if self._live_bytes > self._limit:
             detail = "this viewer reads too slowly; come back from the last number you have"
