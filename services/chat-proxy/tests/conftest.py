@@ -13,6 +13,7 @@ from chat_proxy.model.session import ChatSession, Place, SessionState
 from chat_proxy.model.share import Share
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
 from chat_proxy.model.usage import SessionUsage, Spent, TurnUsage
+from chat_proxy.service.running import RunningTurn
 from chat_proxy.service.writer import JournalWriter
 from common.contracts.chat import ApprovalState
 from common.contracts.events import OutgoingEvent
@@ -401,12 +402,14 @@ class NoAnswers:
 
 
 @pytest.fixture
-def make_writer(turn: Turn) -> Callable[[], JournalWriter]:
+def make_writer(turn: Turn, skill: LaunchSkill) -> Callable[[], JournalWriter]:
+    session = ChatSession(turn.session_id, turn.owner_id, "lau_1", skill, "title", START, START)
+
     def make() -> JournalWriter:
         return JournalWriter(
             Answer(turn.id),
+            RunningTurn(turn, session, heard_at=START),
             last_seq=0,
-            turn_now=lambda: turn,
             live=ToldLive(),  # type: ignore[arg-type]
             answers=NoAnswers(),  # type: ignore[arg-type]
             clock=StoppedClock(),

@@ -27,8 +27,8 @@ async def begin(
     answer.limit(outside.limits.answer_chars)
     writer = JournalWriter(
         answer,
+        running,
         last_seq=max(running.session.last_seq, answer.seq),
-        turn_now=lambda: running.turn,
         live=outside.live,
         answers=outside.answers,
         clock=outside.clock,

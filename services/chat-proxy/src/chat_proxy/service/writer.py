@@ -6,35 +6,32 @@ hold is dropped.
 """
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from common.clock import Clock
 
 from chat_proxy.model.journal import ENTRY_CHARS, Answer, Entry
-from chat_proxy.model.turn import Turn
 from chat_proxy.ports import Answers, LiveJournal
-
-TurnNow = Callable[[], Turn]
+from chat_proxy.service.running import RunningTurn
 
 
 class JournalWriter:
-    """Writes the entries of one turn, under the claim of the turn that `turn_now` gives."""
+    """Writes the entries of one turn, under its claim as it is now."""
 
     def __init__(
         self,
         answer: Answer,
+        running: RunningTurn,
         *,
         last_seq: int,
-        turn_now: TurnNow,
         live: LiveJournal,
         answers: Answers,
         clock: Clock,
     ) -> None:
         self.answer = answer
         self._last_seq = last_seq
-        self._turn_now = turn_now
+        self._running = running
         self._live = live
         self._answers = answers
         self._clock = clock
@@ -69,7 +66,7 @@ class JournalWriter:
 
     def say(self, text: str, now: datetime) -> bool:
         """`text` and `publish` in one step."""
-        turn = self._turn_now()
+        turn = self._running.turn
         if self._open_text or self._waiting or len(text) > ENTRY_CHARS or now >= turn.claim.until:
             self.text(text)
             return self.publish(now)
@@ -88,7 +85,7 @@ class JournalWriter:
         Once the claim has run out another process may be writing, so everything waits until the
         claim was renewed.
         """
-        turn = self._turn_now()
+        turn = self._running.turn
         if not turn.claim.covers(now):
             return True
         if self._open_text:
@@ -112,7 +109,7 @@ class JournalWriter:
             if not self.answer.is_stored:
                 since, self._unstored_since = self._unstored_since, None
                 try:
-                    await self._answers.save(self._turn_now(), self.answer)
+                    await self._answers.save(self._running.turn, self.answer)
                 except BaseException:
                     self._unstored_since = since
                     raise
