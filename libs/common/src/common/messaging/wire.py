@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 OnBody = Callable[[bytes], None]
 
-_GATHER_S = 0.002
+_GATHER_S = 0.003
 _GATHER_BYTES = 64 * 1024
 _BUSY_RATE = 2000.0
 """Messages a second from which on gathering is worth the wait."""
