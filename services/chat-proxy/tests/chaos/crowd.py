@@ -129,7 +129,9 @@ def _texts(entries: Any) -> str:
     return "".join(entry["text"] for entry in entries if entry["type"] == "text")
 
 
-async def gathered(stage: Stage, http: aiohttp.ClientSession, sessions: int, seed: int) -> Crowd:
+async def gathered(
+    stage: Stage, http: aiohttp.ClientSession, sessions: int, seed: int, *, first_answer: int = 0
+) -> Crowd:
     person = Person(http, [gateway.port for gateway in stage.gateways])
     slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -138,4 +140,4 @@ async def gathered(stage: Stage, http: aiohttp.ClientSession, sessions: int, see
             return Place(await person.session())
 
     places = await asyncio.gather(*(place() for _ in range(sessions)))
-    return Crowd(stage, person, list(places), random.Random(seed))
+    return Crowd(stage, person, list(places), random.Random(seed), first_answer)

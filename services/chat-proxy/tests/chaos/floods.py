@@ -21,6 +21,9 @@ from chaos.viewer import Viewer
 BYSTANDERS = 20
 STALLED = 10
 MOST_GROWN_MIB = 200
+_FIRST_ANSWER = 1_000_000
+"""Above those of every other crowd: the agent counts by number how often it was prompted."""
+
 _END_S = 120.0
 _GIVEN_UP_S = 60.0
 _LOOK_S = 0.1
@@ -31,7 +34,7 @@ _ESTABLISHED = "01"
 async def measured(
     stage: Stage, http: aiohttp.ClientSession, seed: int, count: Count
 ) -> FloodCount:
-    crowd = await gathered(stage, http, BYSTANDERS, seed)
+    crowd = await gathered(stage, http, BYSTANDERS, seed, first_answer=_FIRST_ANSWER)
     flood = _Flood(stage, crowd.person, random.Random(seed))
     watched = [*stage.proxies, *stage.gateways]
     before = {program.name: _mib(program) for program in watched}
