@@ -14,6 +14,7 @@ from chat_proxy.model.agent import (
     AgentAddress,
     AgentEvent,
     Standing,
+    TextDelta,
     TranscriptMessage,
 )
 from chat_proxy.model.approval import Approval
@@ -287,7 +288,7 @@ class Listener(Protocol):
 
     def on_text(self, text: str) -> bool:
         """A piece of the answer that came alone, as nearly all that is heard."""
-        ...
+        return self.on_events([TextDelta(text)])
 
     def on_events(self, events: Sequence[AgentEvent]) -> bool:
         """What came together."""

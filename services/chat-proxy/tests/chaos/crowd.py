@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ PIECES = 60
 EVERY_S = 0.15
 BREAK_S = (2.0, 6.0)
 END_S = 150.0
+LATE_S = 60.0
 CUTS = (200, 12_000)
 _AT_ONCE = 20
 
@@ -67,7 +69,10 @@ class Crowd:
     async def _turn(self, place: Place, answer: Answer, name: str, count: Count) -> None:
         # Not all in the same moment, and not later than anything is broken.
         await asyncio.sleep(self.chance.uniform(0, 1))
+        asked = time.monotonic()
         turn_id = await self.person.say(place.id, answer.prompt)
+        if time.monotonic() - asked > LATE_S:
+            count.note("turns taken late")
         answering: list[asyncio.Future[None]] = []
 
         def on_entry(entry: dict[str, Any]) -> None:

@@ -36,9 +36,6 @@ class Hears(Listener):
         self.texts: list[str] = []
         self._stops = stops
 
-    def on_text(self, text: str) -> bool:
-        return self.on_events([TextDelta(text)])
-
     def on_events(self, events: Sequence[AgentEvent]) -> bool:
         said = [event.text for event in events if isinstance(event, TextDelta)]
         self.texts += said

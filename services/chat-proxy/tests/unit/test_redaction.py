@@ -143,9 +143,6 @@ class Listens(Listener):
     def __init__(self) -> None:
         self.told: list[AgentEvent] = []
 
-    def on_text(self, text: str) -> bool:
-        return self.on_events([TextDelta(text)])
-
     def on_events(self, events: Sequence[AgentEvent]) -> bool:
         self.told += events
         return True

@@ -220,7 +220,7 @@ class Answer:
         last.pieces.append(text)
         last.chars += length
         last.seq = entry.seq
-        self.bytes += _CUT_BYTES + (length if text.isascii() else 4 * length)
+        self.bytes += _text_bytes(text) + _CUT_BYTES
         if self.changed == len(self.segments):
             self.changed -= 1
 

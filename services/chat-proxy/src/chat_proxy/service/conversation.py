@@ -15,7 +15,7 @@ from common.telemetry.tracing import span
 from opentelemetry.trace import SpanKind
 
 from chat_proxy.errors import AgentLostError, AgentUnknownError
-from chat_proxy.model.agent import AgentEvent, ApprovalAsk, Finished, TextDelta, ToolEnd
+from chat_proxy.model.agent import AgentEvent, ApprovalAsk, Finished, ToolEnd
 from chat_proxy.model.recovery import Caught, catch_up, is_ours, steps_after
 from chat_proxy.ports import AgentSession, Listener
 from chat_proxy.service.desk import ApprovalDesk
@@ -142,7 +142,7 @@ class Conversation(Listener):
         """What `on_events` does, in fewer steps."""
         answer = self.writer.answer
         if self._reads % _MEASURED == 0 or not self.scribe.answered or answer.is_full:
-            return self.on_events([TextDelta(text)])
+            return super().on_text(text)
         self._reads += 1
         now = self._running.heard_at = self._outside.clock()
         return self.scribe.say(text, now) and not answer.is_full

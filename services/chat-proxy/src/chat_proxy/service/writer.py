@@ -65,14 +65,13 @@ class JournalWriter:
             self._close_text()
 
     def say(self, text: str, now: datetime) -> bool:
-        """`text` and `publish` in one step."""
-        turn = self._running.turn
-        if self._open_text or self._waiting or len(text) > ENTRY_CHARS or now >= turn.claim.until:
+        """`text` and `publish`, for a piece that came alone: no other is waited for."""
+        covered = self._running.turn.claim.covers(now)
+        if self._open_text or not covered or len(text) > ENTRY_CHARS:
             self.text(text)
-            return self.publish(now)
-        self._number("text", {"text": text}, now)
-        entries, self._waiting = self._waiting, []
-        return self._live.publish(turn.session_id, entries)
+        else:
+            self._number("text", {"text": text}, now)
+        return self.publish(now)
 
     def add(self, type_: str, **fields: Any) -> None:
         self._close_text()

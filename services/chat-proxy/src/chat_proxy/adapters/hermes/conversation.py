@@ -7,9 +7,9 @@ from typing import Any
 
 from chat_proxy.adapters.hermes.socket import HermesSocket, Message
 from chat_proxy.adapters.hermes.tools import clipped
-from chat_proxy.adapters.hermes.translate import TEXT, Translator, text_of
+from chat_proxy.adapters.hermes.translate import Translator
 from chat_proxy.errors import AgentLostError, AgentRefusedError
-from chat_proxy.model.agent import AgentEvent, Note, Standing, TranscriptMessage
+from chat_proxy.model.agent import AgentEvent, Note, Standing, TextDelta, TranscriptMessage
 from chat_proxy.ports import AgentSession, Listener
 
 logger = logging.getLogger(__name__)
@@ -178,13 +178,9 @@ class HermesConversation(AgentSession):
 
     def _is_heard(self, listener: Listener, batch: list[Message]) -> bool:
         """False when that was enough."""
-        message = batch[0]
-        if len(batch) == 1 and message.get("type") == TEXT and not self._before_start:
-            payload = message.get("payload")
-            if type(payload) is dict and message.get("session_id") in self._ids:
-                text = text_of(payload)
-                return not text or listener.on_text(text)
         events = self._translated(batch)
+        if len(events) == 1 and type(events[0]) is TextDelta:
+            return listener.on_text(events[0].text)
         return not events or listener.on_events(events)
 
     def _end_listening(self, exc: Exception | None = None) -> None:

@@ -92,12 +92,7 @@ class HermesSocket(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         type_ = frame.msg_type
         if type_ is _TEXT and frame.fin:
-            message = _parsed(frame.get_payload_as_memoryview())
-            if not self._batch and frame.last_in_buffer and type(message.get("params")) is dict:
-                # Nearly every read is one event.
-                self._on_batch([message["params"]], frame.payload_size)
-                return
-            self._take(message, frame.payload_size)
+            self._take(_parsed(frame.get_payload_as_memoryview()), frame.payload_size)
         elif type_ in {_TEXT, WSMsgType.CONTINUATION}:
             self._take_fragment(frame)
         elif type_ is WSMsgType.CLOSE:

@@ -28,7 +28,6 @@ from chat_proxy.model.agent import (
 
 Payload = dict[str, Any]
 
-TEXT = "message.delta"
 _NAME_CHARS = 500
 _MOST_RULES = 50
 _ALL_CHOICES = ("once", "session", "always", "deny")
@@ -95,8 +94,11 @@ class Translator:
         return self._unknown(type_)
 
     def _text(self, payload: Payload) -> AgentEvent | None:
-        text = text_of(payload)
-        return TextDelta(text) if text else None
+        text = payload.get("text")
+        if not text:
+            return None
+        # Nearly every event is this one, and nearly every text is clean.
+        return TextDelta(text if type(text) is str and text.isascii() else _clean(text))
 
     def _reasoning(self, payload: Payload) -> AgentEvent | None:
         text = payload.get("text")
@@ -177,7 +179,7 @@ class Translator:
 
 
 _TABLE: dict[str, Callable[[Translator, Payload], AgentEvent | None]] = {
-    TEXT: Translator._text,
+    "message.delta": Translator._text,
     "reasoning.delta": Translator._reasoning,
     "thinking.delta": Translator._thinking,
     "message.interim": Translator._interim,
@@ -195,13 +197,6 @@ _STATUS = {
     "interrupted": AgentStatus.INTERRUPTED,
     "error": AgentStatus.ERROR,
 }
-
-
-def text_of(payload: Payload) -> str:
-    """The text of a message of type `TEXT`; empty when it has none."""
-    text = payload.get("text")
-    # Nearly every text is clean.
-    return text if type(text) is str and text.isascii() else _clean(text or None)
 
 
 def _clean(text: object) -> str:
