@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from chat_proxy.errors import AgentLostError
 from chat_proxy.model.agent import (
     AgentStatus,
@@ -16,8 +17,9 @@ from chat_proxy.model.agent import (
     ToolStart,
     TranscriptMessage,
 )
+from chat_proxy.model.turn import CLAIM_TTL
 from common.contracts.chat import Attach, TurnState
-from common.errors import ErrorCode, ForbiddenError
+from common.errors import ErrorCode, ForbiddenError, NotFoundError
 
 OWNER = "own_" + "1" * 20
 DONE = Finished(AgentStatus.COMPLETE, "Hello.", Tokens(total=7, calls=1))
@@ -119,7 +121,7 @@ class TestLease:
     async def test_it_is_renewed_while_the_turn_runs(self, world: Any) -> None:
         session = await world.session()
         runner = await world.say(session)
-        world.clock.advance(timedelta(seconds=10))
+        world.clock.advance(timedelta(seconds=20))
 
         await runner.tick()
 
@@ -146,7 +148,7 @@ class TestLease:
         session = await world.session()
         runner = await world.say(session)
         world.sandboxes.gone = {"use_1"}
-        world.clock.advance(timedelta(seconds=10))
+        world.clock.advance(timedelta(seconds=20))
 
         await runner.tick()
         await world.until(lambda: len(world.sandboxes.gone_on) == 2)
@@ -164,7 +166,7 @@ class TestLease:
         world.agents.last.tell(TextDelta("Hel"))
         await world.until(lambda: "text" in world.live.kinds)
         world.sandboxes.refusal = ForbiddenError("blocked", code=ErrorCode.SKILL_BLOCKED)
-        world.clock.advance(timedelta(seconds=10))
+        world.clock.advance(timedelta(seconds=20))
 
         await runner.tick()
         turn = await finished(world, runner)
@@ -260,6 +262,41 @@ class TestAttach:
 
         assert [entry.type for entry in attached.entries] == ["turn.started", "text"]
         assert attached.last_seq == 2
+
+    async def test_a_viewer_who_has_all_waits_for_no_store(self, world: Any) -> None:
+        session = await world.session()
+        await world.say(session)
+        world.agents.last.tell(TextDelta("Hello."))
+        await world.until(lambda: "text" in world.live.kinds)
+        world.answers.gate.clear()
+
+        attached = await asyncio.wait_for(
+            world.me.attaching.attach(Attach(owner_id=OWNER, session_id=session.id, after=2)), 1
+        )
+
+        assert (attached.entries, attached.last_seq, attached.more) == ([], 2, False)
+        with pytest.raises(NotFoundError):
+            await world.me.attaching.attach(
+                Attach(owner_id="own_" + "2" * 20, session_id=session.id, after=2)
+            )
+        world.answers.gate.set()
+
+    async def test_who_lost_the_claim_does_not_say_that_this_is_all(self, world: Any) -> None:
+        session = await world.session()
+        await world.say(session)
+        world.agents.last.tell(TextDelta("Hello."))
+        await world.until(lambda: "text" in world.live.kinds)
+        world.clock.advance(CLAIM_TTL)
+        world.answers.gate.clear()
+
+        attaching = asyncio.ensure_future(
+            world.me.attaching.attach(Attach(owner_id=OWNER, session_id=session.id, after=2))
+        )
+
+        await asyncio.wait({attaching}, timeout=0.05)
+        assert not attaching.done()
+        world.answers.gate.set()
+        assert (await attaching).last_seq == 2
 
     async def test_a_dead_holders_tail_comes_from_the_stream(self, world: Any) -> None:
         session = await world.session()

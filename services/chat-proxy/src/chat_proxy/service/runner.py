@@ -24,7 +24,7 @@ from common.telemetry.tracing import context_of, span, untraced
 
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.session import ChatSession
-from chat_proxy.model.turn import CLAIM_RENEWAL, Turn
+from chat_proxy.model.turn import CLAIM_RENEWAL, USE_RENEWAL, Turn
 from chat_proxy.service.beginning import begin
 from chat_proxy.service.conversation import Conversation
 from chat_proxy.service.ending import end
@@ -51,7 +51,7 @@ class TurnRunner:
         self._conversation: Conversation | None = None
         self._talking: asyncio.Future[Outcome] | None = None
         self._cut: Outcome | None = None
-        self._renewed_at = outside.clock()
+        self._renewed_at = self._prolonged_at = outside.clock()
         self._prolonging: asyncio.Task[None] | None = None
 
     @property
@@ -88,6 +88,11 @@ class TurnRunner:
     async def stop(self) -> None:
         """A person asked to stop: interrupt, and do not wait for an agent that does not end."""
         await self._cut_short(STOPPED)
+
+    @property
+    def last_seq(self) -> int | None:
+        """The number of the last entry written; None before the first."""
+        return self._conversation.writer.last_seq if self._conversation else None
 
     @property
     def lag(self) -> timedelta:
@@ -162,9 +167,12 @@ class TurnRunner:
             self._talking.cancel()
 
     async def _keep_up(self) -> None:
-        """A store that does not answer is asked again at the next tick."""
+        """A store that does not answer is asked again at the next tick. All turns tick in the same
+        moment, so that the store is asked once for all of them.
+        """
+        every, loop = self._outside.limits.upkeep.total_seconds(), asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._outside.limits.upkeep.total_seconds())
+            await asyncio.sleep(every - loop.time() % every)
             try:
                 await self.tick()
             except UnavailableError as exc:
@@ -174,6 +182,8 @@ class TurnRunner:
         """One turn of the upkeep."""
         if self._outside.clock() - self._renewed_at >= CLAIM_RENEWAL:
             await self._renew()
+        if self._outside.clock() - self._prolonged_at >= USE_RENEWAL:
+            self._start_prolonging()
         conversation = self._conversation
         if conversation is None or self.done.is_set():
             return
@@ -202,11 +212,14 @@ class TurnRunner:
             self.turn, claim=stored.claim, stop_requested=stored.stop_requested
         )
         self._renewed_at = self._outside.clock()
+
+    def _start_prolonging(self) -> None:
+        """Nobody waits for it: the claim is renewed however long sandbox-manager takes."""
         if self._prolonging is None or self._prolonging.done():
+            self._prolonged_at = self._outside.clock()
             self._prolonging = asyncio.ensure_future(self._prolong())
 
     async def _prolong(self) -> None:
-        """Nobody waits for it: the claim is renewed however long sandbox-manager takes."""
         try:
             await self._link.renew()
         except ForbiddenError as exc:

@@ -12,6 +12,7 @@ from pymongo import ASCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chat_proxy.adapters.mongo.collections import TURNS, answering, outbox_of, with_event
+from chat_proxy.adapters.mongo.renewals import Renewals
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn
 from chat_proxy.ports import Turns
 
@@ -28,6 +29,7 @@ _NEVER_PROMPTED = [
 class MongoTurns(Turns):
     def __init__(self, database: Database) -> None:
         self._turns = database[TURNS]
+        self._renewals = Renewals(self._turns)
 
     async def start(
         self, turn: Turn, *, idempotency_key: str | None, emit: OutgoingEvent
@@ -94,10 +96,16 @@ class MongoTurns(Turns):
             raise _stale(turn)
 
     async def renew(self, turn: Turn, now: datetime) -> Turn:
-        return await self._claim_until(turn, now + CLAIM_TTL)
+        document = await self._renewals.renew(turn, now)
+        if document is None or document["claim"]["fence"] != turn.claim.fence:
+            raise _stale(turn)
+        return to_turn(document)
 
     async def give_back(self, turn: Turn, now: datetime) -> None:
-        await self._claim_until(turn, now)
+        with answering():
+            result = await self._turns.update_one(_held(turn), {"$set": {"claim.until": now}})
+        if result.matched_count == 0:
+            raise _stale(turn)
 
     async def request_stop(self, turn: Turn) -> None:
         with answering():
@@ -123,17 +131,6 @@ class MongoTurns(Turns):
                     break
                 claimed.append(to_turn(document))
         return claimed
-
-    async def _claim_until(self, turn: Turn, until: datetime) -> Turn:
-        with answering():
-            document = await self._turns.find_one_and_update(
-                _held(turn),
-                {"$set": {"claim.until": until}},
-                return_document=ReturnDocument.AFTER,
-            )
-        if document is None:
-            raise _stale(turn)
-        return to_turn(document)
 
 
 def to_document(turn: Turn) -> Document:
