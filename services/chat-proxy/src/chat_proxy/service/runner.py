@@ -167,12 +167,9 @@ class TurnRunner:
             self._talking.cancel()
 
     async def _keep_up(self) -> None:
-        """A store that does not answer is asked again at the next tick. All turns tick in the same
-        moment, so that the store is asked once for all of them.
-        """
-        every, loop = self._outside.limits.upkeep.total_seconds(), asyncio.get_running_loop()
+        """A store that does not answer is asked again at the next tick."""
         while True:
-            await asyncio.sleep(every - loop.time() % every)
+            await asyncio.sleep(self._outside.limits.upkeep.total_seconds())
             try:
                 await self.tick()
             except UnavailableError as exc:

@@ -1,5 +1,5 @@
-"""Claims prolonged together: what the turns of a process ask for in the same moment is one request
-to the store.
+"""Claims prolonged together: what the turns of a process ask for within half a second is one
+request to the store.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from common.mongo import Collection, Document
 from chat_proxy.adapters.mongo.collections import answering
 from chat_proxy.model.turn import CLAIM_TTL, Turn
 
-_GATHER_S = 0.05
+_GATHER_S = 0.5
 
 
 class Renewals:
