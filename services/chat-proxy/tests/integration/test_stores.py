@@ -172,28 +172,6 @@ class TestTurns:
         assert renewed.stop_requested
         assert renewed.claim.covers(LATER)
 
-    async def test_of_claims_renewed_at_once_only_the_lost_one_is_refused(
-        self, store: Any, turn: Turn
-    ) -> None:
-        ids = [new_id("tur") for _ in range(3)]
-        turns = [replace(turn, id=one, session_id=new_id("ses")) for one in ids]
-        for one in turns:
-            await store.turns.start(one, idempotency_key=None, emit=event())
-        lost = turns[1]
-        await store.turns.give_back(lost, START)
-        await store.turns.claim_due("prc_2", START, here={ids[0], ids[2]}, limit=9)
-
-        renewed = await asyncio.gather(
-            *(store.turns.renew(one, LATER) for one in turns), return_exceptions=True
-        )
-
-        assert isinstance(renewed.pop(1), StaleFenceError)
-        assert [one.id for one in renewed] == [ids[0], ids[2]]
-        assert all(one.claim.covers(LATER) for one in renewed)
-        taken = await store.turns.get(lost.owner_id, lost.session_id, lost.id)
-        assert taken.claim.holder == "prc_2"
-        assert not taken.claim.covers(LATER)
-
     async def test_a_claim_given_back_is_due(self, store: Any, turn: Turn) -> None:
         await store.turns.start(turn, idempotency_key=None, emit=event())
         await store.turns.give_back(turn, START)
