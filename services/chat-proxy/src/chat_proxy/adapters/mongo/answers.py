@@ -85,13 +85,18 @@ class MongoAnswers(Answers):
 
     async def _update(self, turn: Turn, changed: Document) -> None:
         fence = turn.claim.fence
-        # An older write of our own that arrives late changes nothing.
+        # An older write of our own that arrives late changes nothing. Two plain queries, not one
+        # with `$or`, for which the embedded store reads every answer there is.
         ours = {"fence": fence, "seq": {"$lte": changed["seq"]}}
-        query = {"_id": turn.id, "$or": [{"fence": {"$lt": fence}}, ours]}
-        with answering():
-            result = await self._answers.update_one(query, {"$set": changed | {"fence": fence}})
-        if result.matched_count == 0:
-            raise _stale(turn)
+        for guard in (ours, {"fence": {"$lt": fence}}):
+            query = {"_id": turn.id, **guard}
+            with answering():
+                result = await self._answers.update_one(
+                    query, {"$set": changed | {"fence": fence}}
+                )
+            if result.matched_count:
+                return
+        raise _stale(turn)
 
 
 def to_answer(document: Document) -> Answer:
