@@ -79,7 +79,10 @@ class Viewer(asyncio.Protocol):
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
             if not end:
                 return
-            self._begin(head)
+            if not head.startswith(_BEGUN):
+                self._refused(head, rest)
+                return
+            self._begin()
             self._buffer = rest
         self._take(time.monotonic_ns())
 
@@ -95,13 +98,17 @@ class Viewer(asyncio.Protocol):
     def close(self) -> None:
         self._transport.close()
 
-    def _begin(self, head: bytes) -> None:
+    def _begin(self) -> None:
         self._has_head = True
-        if not head.startswith(_BEGUN):
-            message = head.split(b"\r\n", 1)[0].decode()
-            self.begun.set_exception(ConnectionError(message))
-        elif not self.begun.done():
+        if not self.begun.done():
             self.begun.set_result(None)
+
+    def _refused(self, head: bytes, rest: bytes) -> None:
+        """Not let in the first time is a failure; later it is tried again."""
+        if not self.begun.done():
+            status, why = head.split(b"\r\n", 1)[0], rest[:500]
+            self.begun.set_exception(ConnectionError(f"{status.decode()}: {why.decode()}"))
+        self._transport.close()
 
     def _take(self, now: int) -> None:
         """Unchunk what is complete, and read the marks in whole events."""
