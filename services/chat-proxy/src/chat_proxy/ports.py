@@ -286,6 +286,12 @@ class Listener(Protocol):
     of tasks. Answers False when it has enough for now.
     """
 
+    def hear(self, events: Sequence[AgentEvent]) -> bool:
+        """What one read brought, which may be nothing."""
+        if len(events) == 1 and type(events[0]) is TextDelta:
+            return self.on_text(events[0].text)
+        return not events or self.on_events(events)
+
     def on_text(self, text: str) -> bool:
         """A piece of the answer that came alone, as nearly all that is heard."""
         return self.on_events([TextDelta(text)])

@@ -13,7 +13,6 @@ from chat_proxy.model.agent import (
     AgentEvent,
     ApprovalAsk,
     Standing,
-    TextDelta,
     TranscriptMessage,
 )
 from chat_proxy.model.journal import Entry
@@ -124,13 +123,6 @@ class FakeSkills:
         return "Count the words."
 
 
-def hear(listener: Listener, batch: Sequence[AgentEvent]) -> bool:
-    """As a real agent's session tells it."""
-    if len(batch) == 1 and isinstance(batch[0], TextDelta):
-        return listener.on_text(batch[0].text)
-    return listener.on_events(batch)
-
-
 @dataclass
 class FakeConversation:
     """The agent's side of one connection; `tell` is what it sends, `drop` breaks it. `asked`
@@ -167,7 +159,7 @@ class FakeConversation:
 
     async def listen(self, listener: Listener) -> None:
         while (batch := await self._batches.get()) is not None:
-            if not hear(listener, batch):
+            if not listener.hear(batch):
                 return
         raise AgentLostError("gone")
 

@@ -159,11 +159,7 @@ class SaysEverything:
 
     async def listen(self, listener: Listener) -> None:
         for batch in self.batches:
-            match batch:
-                case [TextDelta(text=text)]:
-                    listener.on_text(text)
-                case _:
-                    listener.on_events(batch)
+            listener.hear(batch)
 
     async def answer(self, *, allow: bool) -> bool:
         raise AgentRefusedError(f"no {VALUE}")

@@ -1,6 +1,6 @@
 """The wire of sandbox-manager: launches, the owner's sandbox, the agent's endpoint, trials."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -481,6 +481,7 @@ ACQUIRE_AGENT = Rpc("rpc.sandbox-manager.acquire_agent.v1", AcquireAgent, AgentE
 ACQUIRE_RAW_AGENT = Rpc(
     "rpc.sandbox-manager.acquire_raw_agent.v1", AcquireRawAgent, RawAgentEndpoint
 )
+USE_RENEWAL = timedelta(seconds=20)
 RENEW_USE = Rpc("rpc.sandbox-manager.renew_use.v1", RenewUse, UseLease)
 RELEASE_USE = Rpc("rpc.sandbox-manager.release_use.v1", ReleaseUse, Empty)
 AUTHORIZE_RELAY = Rpc("rpc.sandbox-manager.authorize_relay.v1", AuthorizeRelay, RelayGrant)

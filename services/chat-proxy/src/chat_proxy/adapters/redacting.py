@@ -61,22 +61,13 @@ class RedactingAgents(Agents):
 
 class _RedactingListener(Listener):
     def __init__(
-        self,
-        listener: Listener,
-        text: Callable[[str], str],
-        event: Callable[[AgentEvent], list[AgentEvent]],
+        self, listener: Listener, redacted: Callable[[AgentEvent], list[AgentEvent]]
     ) -> None:
         self._listener = listener
-        self._text = text
-        self._event = event
-
-    def on_text(self, text: str) -> bool:
-        shown = self._text(text)
-        return not shown or self._listener.on_text(shown)
+        self._redacted = redacted
 
     def on_events(self, events: Sequence[AgentEvent]) -> bool:
-        shown = [redacted for event in events for redacted in self._event(event)]
-        return not shown or self._listener.on_events(shown)
+        return self._listener.hear([shown for event in events for shown in self._redacted(event)])
 
 
 class RedactingSession(AgentSession):
@@ -106,7 +97,7 @@ class RedactingSession(AgentSession):
         await self._session.submit(text, images=images)
 
     async def listen(self, listener: Listener) -> None:
-        await self._session.listen(_RedactingListener(listener, self._text.feed, self._redacted))
+        await self._session.listen(_RedactingListener(listener, self._redacted))
 
     async def interrupt(self) -> None:
         await self._session.interrupt()

@@ -22,8 +22,6 @@ TRANSITIONS: Mapping[TurnState, frozenset[TurnState]] = {
 
 CLAIM_TTL = timedelta(seconds=30)
 CLAIM_RENEWAL = timedelta(seconds=10)
-USE_RENEWAL = timedelta(seconds=20)
-"""Of the use-lease, which lasts a minute; so soon ends the answer of a skill that is blocked."""
 
 
 @dataclass(frozen=True)

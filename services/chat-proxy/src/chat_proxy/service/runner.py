@@ -13,6 +13,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 
+from common.contracts.sandbox import USE_RENEWAL
 from common.errors import (
     AppError,
     ErrorCode,
@@ -24,7 +25,7 @@ from common.telemetry.tracing import context_of, span, untraced
 
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.session import ChatSession
-from chat_proxy.model.turn import CLAIM_RENEWAL, USE_RENEWAL, Turn
+from chat_proxy.model.turn import CLAIM_RENEWAL, Turn
 from chat_proxy.service.beginning import begin
 from chat_proxy.service.conversation import Conversation
 from chat_proxy.service.ending import end

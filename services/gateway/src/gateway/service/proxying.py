@@ -17,6 +17,7 @@ from common.contracts.sandbox import (
     ACQUIRE_RAW_AGENT,
     RELEASE_USE,
     RENEW_USE,
+    USE_RENEWAL,
     AcquireRawAgent,
     RawAgentEndpoint,
     ReleaseUse,
@@ -44,7 +45,6 @@ PATHS = {
     "/health": "GET",
 }
 _WAKE = timedelta(seconds=90)
-_RENEWAL_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Proxying:
     async def _renew(self, owner_id: str, use_lease_id: str) -> None:
         request = RenewUse(owner_id=owner_id, use_lease_id=use_lease_id)
         while True:
-            await asyncio.sleep(_RENEWAL_S)
+            await asyncio.sleep(USE_RENEWAL.total_seconds())
             try:
                 await self.services.call(RENEW_USE, request)
             except AppError as exc:

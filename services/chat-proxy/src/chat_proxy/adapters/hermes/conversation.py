@@ -9,7 +9,7 @@ from chat_proxy.adapters.hermes.socket import HermesSocket, Message
 from chat_proxy.adapters.hermes.tools import clipped
 from chat_proxy.adapters.hermes.translate import Translator
 from chat_proxy.errors import AgentLostError, AgentRefusedError
-from chat_proxy.model.agent import AgentEvent, Note, Standing, TextDelta, TranscriptMessage
+from chat_proxy.model.agent import AgentEvent, Note, Standing, TranscriptMessage
 from chat_proxy.ports import AgentSession, Listener
 
 logger = logging.getLogger(__name__)
@@ -178,10 +178,7 @@ class HermesConversation(AgentSession):
 
     def _is_heard(self, listener: Listener, batch: list[Message]) -> bool:
         """False when that was enough."""
-        events = self._translated(batch)
-        if len(events) == 1 and type(events[0]) is TextDelta:
-            return listener.on_text(events[0].text)
-        return not events or listener.on_events(events)
+        return listener.hear(self._translated(batch))
 
     def _end_listening(self, exc: Exception | None = None) -> None:
         self._listener = None
