@@ -80,7 +80,8 @@ class Viewer(asyncio.Protocol):
             if not end:
                 return
             if not head.startswith(_BEGUN):
-                self._refused(head, rest)
+                if rest:
+                    self._refused(head, rest)
                 return
             self._begin()
             self._buffer = rest
