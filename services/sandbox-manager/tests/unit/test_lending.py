@@ -275,6 +275,20 @@ class TestConfig:
         assert "default: gpt" in world.inside.files["box-1", CONFIG]
         assert world.inside.starts == 1
 
+    async def test_an_agent_at_hand_gets_it_before_the_next_turn(self, world: World) -> None:
+        """The use-lease that was taken while keys was asked does not hold the change up."""
+        launch = await world.ready()
+        first = await ask(world, launch)
+        await world.lending.release(world.owner, first.lease.id)
+        world.keys.chosen = OwnerSettings(provider="openai", model="gpt")
+        before = world.clock()
+
+        lent = await ask(world, launch)
+
+        assert (lent.choice.provider, lent.choice.model, lent.notices) == ("openai", "gpt", ())
+        assert world.clock() == before
+        assert [lease.id for lease in world.sandbox.leases] == [lent.lease.id]
+
     async def test_a_change_taken_back_leaves_nothing_to_do(self, world: World) -> None:
         launch = await world.ready()
         lent = await ask(world, launch)

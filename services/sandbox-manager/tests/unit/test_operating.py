@@ -159,6 +159,18 @@ class TestBlockedTurn:
         assert error.value.code == ErrorCode.SKILL_BLOCKED
         assert world.sandbox.leases == ()
 
+    async def test_nor_by_an_agent_that_is_at_hand(self, world: World) -> None:
+        launch = await world.ready(PDF)
+        lent = await turn(world, launch)
+        await world.lending.release(world.owner, lent.lease.id)
+        await block(world, launch.skill.digest)
+
+        with pytest.raises(ForbiddenError) as error:
+            await turn(world, launch)
+
+        assert error.value.code == ErrorCode.SKILL_BLOCKED
+        assert world.sandbox.leases == ()
+
     async def test_its_files_leave_the_sandbox_before_a_turn_of_another_skill(
         self, world: World
     ) -> None:

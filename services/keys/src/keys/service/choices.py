@@ -1,5 +1,7 @@
 """What an owner chose: provider, model, base URL."""
 
+import asyncio
+
 from keys.model.choice import Choice, chosen
 from keys.ports import Choices, Owners
 from keys.service.owners import require
@@ -15,9 +17,9 @@ class ChoicesService:
 
     async def get(self, owner_id: str) -> Choice:
         """Raises NotFoundError without the owner: nothing begins for one who was erased."""
-        found = await self._choices.get(owner_id)
-        if found is None:
-            await require(self._owners, owner_id)
+        found, _ = await asyncio.gather(
+            self._choices.get(owner_id), require(self._owners, owner_id)
+        )
         return found or self._default
 
     async def put(

@@ -5,6 +5,8 @@ due: a sandbox that sleeps is woken, an agent that died is started again, a conf
 given to it, never during another lease.
 """
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +40,7 @@ from sandbox_manager.service.caring import AgentCare
 from sandbox_manager.service.gate import Gate
 from sandbox_manager.service.pool import Pool
 from sandbox_manager.service.preparing import Preparation
-from sandbox_manager.service.readying import RETRY, Readying
+from sandbox_manager.service.readying import RETRY, Look, Readying
 
 logger = logging.getLogger(__name__)
 
@@ -78,8 +80,12 @@ class Lending:
 
     async def acquire(self, request: AcquireAgent) -> LentAgent:
         """Raises SANDBOX_NOT_FOUND or LAUNCH_NOT_READY where a new launch is needed."""
-        sandbox = await self._admitted(request.owner_id, request)
-        lease, sandbox = await self._granted(sandbox, request)
+        look = await self.readying.look(request.owner_id)
+        lent = await self._at_hand(look, request)
+        if lent is None:
+            sandbox = await self._admitted(request.owner_id, request, look)
+            lent = await self._granted(sandbox, request)
+        lease, sandbox = lent
         try:
             await self._prepare(sandbox, request)
             secrets = await self.readying.secrets(sandbox)
@@ -138,22 +144,56 @@ class Lending:
             raise UnauthenticatedError(message, code=ErrorCode.TOKEN_INVALID)
         return sandbox
 
-    async def _admitted(self, owner_id: str, request: AcquireAgent | None = None) -> Sandbox:
+    async def _at_hand(self, look: Look, request: AcquireAgent) -> tuple[UseLease, Sandbox] | None:
+        """The use-lease at once, where the record says that nothing is due: it is taken while that
+        is checked, and given back where it is not so.
+        """
+        if not self.readying.is_at_hand(look.sandbox, request.turn_id):
+            return None
+        taking = asyncio.ensure_future(self._granted(look.sandbox, request))
+        try:
+            is_due, blocked = await asyncio.gather(
+                self.readying.is_due(look), self._blocked(look.sandbox, request)
+            )
+        except BaseException:
+            await self._give_back(request.owner_id, taking)
+            raise
+        if is_due or blocked:
+            await self._give_back(request.owner_id, taking)
+            return None
+        return await taking
+
+    async def _give_back(
+        self, owner_id: str, taking: asyncio.Future[tuple[UseLease, Sandbox]]
+    ) -> None:
+        with contextlib.suppress(AppError):
+            lease, _ = await taking
+            await self.release(owner_id, lease.id)
+
+    async def _admitted(
+        self, owner_id: str, request: AcquireAgent | None = None, look: Look | None = None
+    ) -> Sandbox:
         """Ready, and past the gate: with nothing in it that the operator blocks."""
         turn_id = request.turn_id if request is not None else None
-        sandbox = await self.readying.run(owner_id, turn_id=turn_id)
-        installed = sandbox.installed(request.skill_directory) if request is not None else None
-        blocked = await self.gate.check_turn(
-            sandbox,
-            installed.skill if installed is not None else None,
-            goes_on=request is not None and request.goes_on,
-        )
+        sandbox = await self.readying.run(owner_id, turn_id=turn_id, look=look)
+        blocked = await self._blocked(sandbox, request)
         if not blocked:
             return sandbox
         for skill in blocked:
             logger.warning("%s is blocked and taken out of %s", skill.directory, owner_id)
             await self.pool.remove_skill(owner_id, skill.directory)
         return await self.readying.run(owner_id)
+
+    async def _blocked(
+        self, sandbox: Sandbox, request: AcquireAgent | None
+    ) -> tuple[LaunchSkill, ...]:
+        """What the gate wants taken out of the sandbox. Raises what it refuses."""
+        installed = sandbox.installed(request.skill_directory) if request is not None else None
+        return await self.gate.check_turn(
+            sandbox,
+            installed.skill if installed is not None else None,
+            goes_on=request is not None and request.goes_on,
+        )
 
     async def _check_block(self, sandbox: Sandbox, lease_id: str) -> None:
         (lease,) = (one for one in sandbox.leases if one.id == lease_id)

@@ -13,13 +13,13 @@ from common.errors import AppError, ErrorCode, NotFoundError
 from common.ids import new_id
 
 from sandbox_manager.errors import SandboxBusyError, SandboxStoppedError
-from sandbox_manager.model.plan import AGENT_PORT
+from sandbox_manager.model.plan import AGENT_PORT, is_preview_fresh
 from sandbox_manager.model.record import Right
 from sandbox_manager.model.sandbox import AGENT_SLOT, Sandbox
 from sandbox_manager.ports.own import Sleep
 from sandbox_manager.ports.stores import Sandboxes
 from sandbox_manager.service.caring import AgentCare
-from sandbox_manager.service.configuring import Configs, Wanted
+from sandbox_manager.service.configuring import Configs, OwnerFacts, Wanted
 from sandbox_manager.service.preparing import Preparation
 
 RETRY = timedelta(seconds=10)
@@ -28,6 +28,14 @@ _BUSY_WAIT = timedelta(seconds=20)
 _POLL_S = 0.2
 _TRUST = timedelta(seconds=30)
 _MOST_ANSWERS = 5_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """A sandbox as its record has it, and what keys tells about its owner, still on its way."""
+
+    sandbox: Sandbox
+    facts: asyncio.Future[OwnerFacts]
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,17 @@ class Readying:
     sleep: Sleep = asyncio.sleep
     answered: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
-    async def run(self, owner_id: str, *, turn_id: str | None = None) -> Sandbox:
+    async def look(self, owner_id: str) -> Look:
+        facts = asyncio.ensure_future(self.configs.facts(owner_id))
+        try:
+            return Look(await self.sandboxes.get(owner_id), facts)
+        except BaseException:
+            facts.cancel()
+            raise
+
+    async def run(
+        self, owner_id: str, *, turn_id: str | None = None, look: Look | None = None
+    ) -> Sandbox:
         """The owner's sandbox, running, its agent answering at a fresh address, nothing due.
 
         An agent that answered a moment ago is taken at its word, except by a turn that comes
@@ -49,10 +67,26 @@ class Readying:
         Raises SANDBOX_NOT_FOUND where a launch is needed, SandboxBusyError, AgentLostError.
         """
         try:
-            return await self._made_running(owner_id, turn_id)
+            return await self._made_running(look or await self.look(owner_id), turn_id)
         except SandboxStoppedError:
             # Stopped behind our back, which the record says by now: this time it is woken.
-            return await self._made_running(owner_id, turn_id)
+            return await self._made_running(await self.look(owner_id), turn_id)
+
+    def is_at_hand(self, sandbox: Sandbox, turn_id: str) -> bool:
+        """Whether the record leaves nothing to do for `run`; only keys knows whether something
+        `is_due`.
+        """
+        return (
+            sandbox.state is SandboxState.ACTIVE
+            and sandbox.staged_hash is None
+            and is_preview_fresh(sandbox, AGENT_PORT, self.clock())
+            and self._has_answered(sandbox, turn_id)
+        )
+
+    async def is_due(self, look: Look) -> bool:
+        """Whether another config waits for the agent."""
+        wanted = self.configs.wanted_now(await look.facts, look.sandbox)
+        return look.sandbox.config_hash != wanted.config_hash
 
     async def secrets(self, sandbox: Sandbox) -> Mapping[str, str]:
         """The values that the agent can say: of the variables that the skills in it asked for."""
@@ -61,10 +95,9 @@ class Readying:
         wanted = self.configs.wanted_now(await self.configs.facts(sandbox.owner_id), sandbox)
         return await self.configs.secret_values(sandbox.owner_id, wanted)
 
-    async def _made_running(self, owner_id: str, turn_id: str | None) -> Sandbox:
-        facts, sandbox = await asyncio.gather(
-            self.configs.facts(owner_id), self.sandboxes.get(owner_id)
-        )
+    async def _made_running(self, look: Look, turn_id: str | None) -> Sandbox:
+        facts, sandbox = await look.facts, look.sandbox
+        owner_id = sandbox.owner_id
         if sandbox.state is SandboxState.STOPPED:
             sandbox = await self._in_agent_slot(owner_id, self._woken)
         if sandbox.state is not SandboxState.ACTIVE:
