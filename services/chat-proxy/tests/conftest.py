@@ -78,23 +78,21 @@ class FakeSessions:
     async def keep_thread(self, session: ChatSession, thread: str) -> None:
         self.threads[thread] = session.id
 
+    async def with_thread(self, owner_id: str, thread: str) -> ChatSession:
+        return await self.get(owner_id, self.threads.get(thread, ""))
+
     async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
-        session = await self.get(owner_id, self.threads.get(thread, ""))
-        if session.turn_id is not None:
-            raise NotFoundError("no such session", code=ErrorCode.SESSION_NOT_FOUND)
+        session = await self.with_thread(owner_id, thread)
         del self.threads[thread]
         return session
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, at: datetime, known: ChatSession | None = None
-    ) -> ChatSession | None:
-        session = self.by_id[turn.session_id]
-        if session.state is SessionState.DELETED:
-            return None
-        title = session.title if session.titled else title
-        session = replace(session, turn_id=turn.id, title=title, titled=True, updated_at=at)
-        self.by_id[session.id] = session
-        return session
+    async def entitle(self, session_id: str, title: str, at: datetime) -> None:
+        session = self.by_id[session_id]
+        if not session.titled:
+            self.by_id[session_id] = replace(session, title=title, titled=True, updated_at=at)
+
+    async def touch(self, session_id: str, at: datetime) -> None:
+        self.by_id[session_id] = replace(self.by_id[session_id], updated_at=at)
 
     async def keep_agent_session(self, session_id: str, agent_session: str) -> None:
         self.by_id[session_id] = replace(self.by_id[session_id], agent_session=agent_session)
@@ -103,7 +101,7 @@ class FakeSessions:
         self, turn: Turn, *, last_seq: int, words: Sequence[str], at: datetime
     ) -> None:
         self.by_id[turn.session_id] = replace(
-            self.by_id[turn.session_id], turn_id=None, last_seq=last_seq, updated_at=at
+            self.by_id[turn.session_id], last_seq=last_seq, updated_at=at
         )
 
     async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
@@ -152,11 +150,16 @@ class FakeTurns:
         running = (one for one in self.by_id.values() if one.session_id == session_id)
         return next((one for one in running if not one.is_ended), None)
 
+    async def running(self, session_ids: Collection[str]) -> dict[str, str]:
+        running = [one for one in self.by_id.values() if not one.is_ended]
+        return {one.session_id: one.id for one in running if one.session_id in session_ids}
+
     async def of_session(self, session_id: str) -> list[Turn]:
         return [one for one in self.by_id.values() if one.session_id == session_id]
 
-    async def count_active(self, owner_id: str) -> int:
-        return sum(not one.is_ended for one in self.by_id.values() if one.owner_id == owner_id)
+    async def has_active(self, owner_id: str, count: int) -> bool:
+        running = [one for one in self.by_id.values() if not one.is_ended]
+        return sum(one.owner_id == owner_id for one in running) >= count
 
     async def count_same(self, turn: Turn) -> int:
         return sum(

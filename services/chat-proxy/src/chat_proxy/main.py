@@ -148,7 +148,7 @@ async def serve(connections: Backbone, outside: Outside, runners: Runners) -> Er
     spending = Spending(outside)
     closing = Closing(outside, runners)
     turns = TurnService(outside, runners, spending, closing)
-    sessions = SessionService(outside, turns)
+    sessions = SessionService(outside, turns, closing)
     erasing = Erasing(outside, MongoHoldings(connections.database), sessions)
     await serve_sessions(server, sessions)
     await serve_erasing(server, erasing)

@@ -61,20 +61,17 @@ class Sessions(Protocol):
 
     async def keep_thread(self, session: ChatSession, thread: str) -> None: ...
 
+    async def with_thread(self, owner_id: str, thread: str) -> ChatSession: ...
+
     async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
-        """The session that was kept under it and does not answer now; it is kept no longer.
-
-        Raises NotFoundError.
-        """
+        """And keep it no longer: one caller gets it. Both raise NotFoundError."""
         ...
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, at: datetime, known: ChatSession | None = None
-    ) -> ChatSession | None:
-        """Name `turn` as the running one and say where the journal stands; None when the session
-        is gone. One write where the session still is as `known`.
-        """
+    async def entitle(self, session_id: str, title: str, at: datetime) -> None:
+        """Give it the title if it has none of its own yet."""
         ...
+
+    async def touch(self, session_id: str, at: datetime) -> None: ...
 
     async def keep_agent_session(self, session_id: str, agent_session: str) -> None: ...
 
@@ -126,11 +123,17 @@ class Turns(Protocol):
 
     async def active(self, session_id: str) -> Turn | None: ...
 
+    async def running(self, session_ids: Collection[str]) -> dict[str, str]:
+        """The running turns' ids by session, of those that have one."""
+        ...
+
     async def of_session(self, session_id: str) -> list[Turn]:
         """Oldest first."""
         ...
 
-    async def count_active(self, owner_id: str) -> int: ...
+    async def has_active(self, owner_id: str, count: int) -> bool:
+        """Whether the owner has so many running turns, or more."""
+        ...
 
     async def count_same(self, turn: Turn) -> int:
         """How many earlier turns of the session said the same to the same agent's session."""

@@ -45,7 +45,6 @@ class TestSearch:
         self, sessions: MongoSessions, session: ChatSession, turn: Turn
     ) -> None:
         await sessions.create(session, idempotency_key=None, emit=event())
-        await sessions.begin_turn(turn, title="Go", at=LATER)
         await sessions.end_turn(turn, last_seq=1, words=["hello", "world"], at=LATER)
 
         for words, found in (
@@ -72,7 +71,6 @@ class TestSearch:
         await sessions.create(session, idempotency_key=None, emit=event())
         for name, words in (("1", ["apple"]), ("2", ["pear"]), ("2", ["pear", "plum"])):
             one = replace(turn, id=f"tur_{name}")
-            await sessions.begin_turn(one, title="Go", at=LATER)
             await sessions.end_turn(one, last_seq=1, words=words, at=LATER)
         other = replace(session, id=new_id("ses"))
         await sessions.create(other, idempotency_key=None, emit=event())

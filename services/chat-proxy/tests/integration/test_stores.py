@@ -15,7 +15,7 @@ from chat_proxy.adapters.mongo.shares import MongoShares
 from chat_proxy.adapters.mongo.turns import MongoTurns
 from chat_proxy.model.approval import Approval
 from chat_proxy.model.journal import Answer, Entry
-from chat_proxy.model.session import ChatSession
+from chat_proxy.model.session import ChatSession, SessionState
 from chat_proxy.model.share import Share
 from chat_proxy.model.turn import Turn
 from common import mongo
@@ -124,9 +124,12 @@ class TestTurns:
             *(store.turns.start(one, idempotency_key=None, emit=event()) for one in turns)
         )
 
-        assert len([one for one in started if one is not None]) == 1
         assert await store.turns.active(turn.session_id) in turns
-        assert await store.turns.count_active(turn.owner_id) == 1
+        assert await store.turns.has_active(turn.owner_id, 1)
+        assert not await store.turns.has_active(turn.owner_id, 2)
+        [running] = [one for one in started if one is not None]
+        others = [turn.session_id, new_id("ses")]
+        assert await store.turns.running(others) == {turn.session_id: running.id}
 
     async def test_a_key_gives_the_turn_it_made(self, store: Any, turn: Turn) -> None:
         turn = replace(turn, attachments=("a.txt", "b/c.png"))
@@ -298,33 +301,28 @@ class TestSessions:
 
         assert created == session
 
-    async def test_a_turn_is_named_while_it_runs(
+    async def test_the_first_title_stays(
         self, store: Any, session: ChatSession, turn: Turn
     ) -> None:
         await store.sessions.create(session, idempotency_key=None, emit=event())
 
-        begun = await store.sessions.begin_turn(turn, title="Go", at=LATER)
+        await store.sessions.entitle(session.id, "Go", LATER)
+        await store.sessions.entitle(session.id, "No", LATER)
         await store.sessions.end_turn(turn, last_seq=7, words=["done"], at=LATER)
 
-        assert begun is not None
-        assert (begun.turn_id, begun.title) == (turn.id, "Go")
         ended = await store.sessions.get(session.owner_id, session.id)
-        assert (ended.turn_id, ended.last_seq, ended.title) == (None, 7, "Go")
+        assert (ended.title, ended.titled, ended.last_seq) == ("Go", True, 7)
 
-    async def test_a_turn_begins_with_what_is_known_or_with_what_has_changed(
-        self, store: Any, session: ChatSession, turn: Turn
+    async def test_one_that_is_touched_is_the_newest(
+        self, store: Any, session: ChatSession
     ) -> None:
         await store.sessions.create(session, idempotency_key=None, emit=event())
 
-        begun = await store.sessions.begin_turn(turn, title="Go", at=LATER, known=session)
-        assert begun == await store.sessions.get(session.owner_id, session.id)
-        await store.sessions.end_turn(turn, last_seq=7, words=[], at=LATER)
-        again = await store.sessions.begin_turn(turn, title="No", at=LATER, known=session)
-        assert (again.turn_id, again.title, again.last_seq) == (turn.id, "Go", 7)
+        await store.sessions.touch(session.id, LATER)
 
-    async def test_a_thread_is_taken_once_and_only_between_turns(
-        self, store: Any, session: ChatSession, turn: Turn
-    ) -> None:
+        assert (await store.sessions.find(session.id)).updated_at == LATER
+
+    async def test_a_thread_is_taken_once(self, store: Any, session: ChatSession) -> None:
         context = SessionContext(
             instructions="Be brief.", history=[ContextMessage(role="user", text="Hi")]
         )
@@ -333,10 +331,8 @@ class TestSessions:
         await store.sessions.keep_thread(session, "a" * 64)
         with pytest.raises(NotFoundError):
             await store.sessions.take_thread("own_" + "9" * 20, "a" * 64)
-        await store.sessions.begin_turn(turn, title="Go", at=LATER)
-        with pytest.raises(NotFoundError):
-            await store.sessions.take_thread(session.owner_id, "a" * 64)
-        await store.sessions.end_turn(turn, last_seq=1, words=[], at=LATER)
+        kept = await store.sessions.with_thread(session.owner_id, "a" * 64)
+        assert (kept.id, kept.context) == (session.id, context)
 
         taken = await store.sessions.take_thread(session.owner_id, "a" * 64)
 
@@ -344,15 +340,13 @@ class TestSessions:
         with pytest.raises(NotFoundError):
             await store.sessions.take_thread(session.owner_id, "a" * 64)
 
-    async def test_a_deleted_one_is_nobodys(
-        self, store: Any, session: ChatSession, turn: Turn
-    ) -> None:
+    async def test_a_deleted_one_is_nobodys(self, store: Any, session: ChatSession) -> None:
         await store.sessions.create(session, idempotency_key=None, emit=event())
         await store.sessions.delete(session.owner_id, session.id, emit=event())
 
         with pytest.raises(NotFoundError):
             await store.sessions.get(session.owner_id, session.id)
-        assert await store.sessions.begin_turn(turn, title="", at=LATER) is None
+        assert (await store.sessions.find(session.id)).state is SessionState.DELETED
 
 
 class TestPurge:

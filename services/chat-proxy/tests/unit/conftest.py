@@ -311,10 +311,13 @@ class World:
 
     async def say(self, session: contract.Session, text: str = "go") -> TurnRunner:
         """A turn that has reached its agent."""
+        before = len(self.agents.opened)
         await self.me.start(session, text)
         runner = self.me.runners.of(session.id)
         assert runner is not None
-        await self.until(lambda: bool(self.agents.opened) and bool(self.agents.last.prompts))
+        await self.until(
+            lambda: len(self.agents.opened) > before and bool(self.agents.last.prompts)
+        )
         return runner
 
     async def until(self, is_so: Any) -> None:
@@ -330,7 +333,7 @@ class Process:
         self.spending = Spending(outside)
         closing = Closing(outside, self.runners)
         self.turns = TurnService(outside, self.runners, self.spending, closing)
-        self.sessions = SessionService(outside, self.turns)
+        self.sessions = SessionService(outside, self.turns, closing)
         self.approvals = ApprovalService(outside, self.runners)
         self.attaching = AttachService(outside, self.runners)
         self.exporting = ExportService(outside)

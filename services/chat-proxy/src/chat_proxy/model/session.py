@@ -38,7 +38,6 @@ class ChatSession:
     updated_at: datetime
     state: SessionState = SessionState.ACTIVE
     titled: bool = False
-    turn_id: str | None = None
     last_seq: int = 0
     agent_session: str | None = None
     context: SessionContext | None = None

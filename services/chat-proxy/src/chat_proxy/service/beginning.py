@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from common.errors import NotFoundError
+
 from chat_proxy.model.journal import Answer
-from chat_proxy.model.session import title_of
+from chat_proxy.model.session import SessionState, title_of
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.persisting import persist
 from chat_proxy.service.running import RunningTurn
@@ -13,16 +15,20 @@ from chat_proxy.service.writer import JournalWriter
 async def begin(
     running: RunningTurn, outside: Outside, *, resumed: bool
 ) -> tuple[JournalWriter, bool]:
-    """Name the turn in its session and number on from where the journal stands; False with it when
-    the session is gone.
+    """Number on from where the session's journal stands; False with it when the session is gone.
+
+    It is read now that nothing else runs in it: what was known before may be older than the turn
+    before.
     """
     turn = running.turn
-    session = await persist(
-        lambda: outside.sessions.begin_turn(
-            turn, title=title_of(turn.text), at=outside.clock(), known=running.session
+    try:
+        running.session = await persist(lambda: outside.sessions.find(turn.session_id))
+    except NotFoundError:
+        running.session = replace(running.session, state=SessionState.DELETED)
+    if not running.session.titled:
+        await persist(
+            lambda: outside.sessions.entitle(turn.session_id, title_of(turn.text), outside.clock())
         )
-    )
-    running.session = session or running.session
     answer = await _left(running, outside) if resumed else Answer(turn.id)
     answer.limit(outside.limits.answer_chars)
     writer = JournalWriter(
@@ -38,7 +44,7 @@ async def begin(
         attached = {"attachments": list(turn.attachments)} if turn.attachments else {}
         writer.add("turn.started", text=turn.text, skill_digest=turn.skill_digest, **attached)
         writer.publish(outside.clock())
-    return writer, session is not None
+    return writer, running.session.state is SessionState.ACTIVE
 
 
 async def _left(running: RunningTurn, outside: Outside) -> Answer:

@@ -64,9 +64,9 @@ class Conversation(Listener):
         self.scribe = Scribe(writer, running.session.skill)
         self.desk = ApprovalDesk(running, writer, outside, lambda: link.agent)
 
-    async def run(self, reaching: "asyncio.Future[AgentSession]") -> Outcome:
-        """A turn from its start: `reaching` is the agent on its way."""
-        agent = await reaching
+    async def run(self) -> Outcome:
+        """A turn from its start."""
+        agent = await self._link.reach()
         self.scribe.reached(self._link.skill_directory)
         with span("hermes turn", kind=SpanKind.CLIENT):
             return await self._converse(agent)
@@ -121,6 +121,7 @@ class Conversation(Listener):
         running.turn = replace(
             turn, claim=running.turn.claim, stop_requested=running.turn.stop_requested
         )
+        running.session = replace(running.session, agent_session=name)
 
     async def _follow(self, agent: AgentSession | Outcome) -> Outcome:
         """To the end, through broken connections."""

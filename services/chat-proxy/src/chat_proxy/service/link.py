@@ -30,6 +30,7 @@ class AgentLink:
         self._running = running
         self._outside = outside
         self._address: AgentAddress | None = None
+        self._borrowing: asyncio.Future[AgentAddress] | None = None
         self._skill_text: asyncio.Future[str] | None = None
         self.agent: AgentSession | None = None
         self.replayed = False
@@ -39,17 +40,35 @@ class AgentLink:
     def skill_directory(self) -> str:
         return self._address.skill_directory if self._address else ""
 
-    async def reach(self) -> AgentSession:
-        """Acquire the sandbox and open the conversation, for a turn that was not prompted yet."""
+    def borrow(self) -> None:
+        """Begin to acquire the sandbox, for a turn that was not prompted yet; `reach` waits for
+        it.
+        """
         session = self._running.session
         first = session.agent_session is None
         if first:
             self._skill_text = asyncio.ensure_future(
                 self._outside.skills.text(session.skill.digest)
             )
-        self._address = await self._outside.sandboxes.acquire(
-            self._running.turn, session, verify=first
+        self._borrowing = asyncio.ensure_future(
+            self._outside.sandboxes.acquire(self._running.turn, session, verify=first)
         )
+
+    async def drop(self) -> None:
+        """Give back what was borrowed, for a turn that is not run after all."""
+        if self._borrowing is not None:
+            await asyncio.wait({self._borrowing})
+        await self.leave(ended=False)
+
+    async def reach(self) -> AgentSession:
+        """Open the conversation in the sandbox, once it is there."""
+        if self._borrowing is None:
+            self.borrow()
+        assert self._borrowing is not None
+        self._address = await self._borrowing
+        self._borrowing = None
+        session = self._running.session
+        first = session.agent_session is None
         try:
             earlier = earlier_history(session) if first else []
             self.agent = await self._opened(self._address, session, earlier)
@@ -139,6 +158,7 @@ class AgentLink:
         """Give the use-lease back, and keep the connection for the next turn if this one ended."""
         if self._skill_text is not None:
             self._skill_text.cancel()
+        self._address = self._address or self._unused()
         if self.agent is not None and ended:
             await self.agent.rest()
             self.agent = None
@@ -146,6 +166,13 @@ class AgentLink:
         if self._address is not None:
             await self._release(self._address)
             self._address = None
+
+    def _unused(self) -> AgentAddress | None:
+        """What was borrowed and never reached."""
+        borrowing, self._borrowing = self._borrowing, None
+        if borrowing is None or borrowing.cancel() or borrowing.cancelled():
+            return None
+        return None if borrowing.exception() else borrowing.result()
 
     async def _let_go(self) -> None:
         agent, self.agent = self.agent, None

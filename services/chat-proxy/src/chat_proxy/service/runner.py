@@ -33,6 +33,7 @@ from chat_proxy.service.link import AgentLink
 from chat_proxy.service.outcome import STOPPED, Outcome, failed, outcome_of_error
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.running import RunningTurn
+from chat_proxy.service.writer import JournalWriter
 
 logger = logging.getLogger(__name__)
 
@@ -53,11 +54,24 @@ class TurnRunner:
         self._talking: asyncio.Future[Outcome] | None = None
         self._cut: Outcome | None = None
         self._renewed_at = self._prolonged_at = outside.clock()
+        self._is_touched = False
         self._prolonging: asyncio.Task[None] | None = None
 
     @property
     def turn(self) -> Turn:
         return self._running.turn
+
+    @property
+    def session(self) -> ChatSession:
+        return self._running.session
+
+    def borrow(self) -> None:
+        """Fetch the sandbox, also before the turn is run."""
+        self._link.borrow()
+
+    async def drop(self) -> None:
+        """For a turn that is not run after all."""
+        await self._link.drop()
 
     async def run(self) -> None:
         """Run to the end, or until another process has the turn."""
@@ -113,26 +127,18 @@ class TurnRunner:
     async def _work(self) -> None:
         resumed = self.turn.claim.fence > 1
         prompted = resumed and self.turn.agent_session is not None
-        reaching = None if prompted else asyncio.ensure_future(self._link.reach())
-        try:
-            writer, known = await begin(self._running, self._outside, resumed=resumed)
-            self._conversation = Conversation(self._running, self._link, writer, self._outside)
-            self.begun.set()
-            if not known:
-                await end(self._running, self._conversation, self._outside, _GONE)
-            elif writer.answer.is_ended:
-                await end(self._running, self._conversation, self._outside, None)
-            else:
-                talk = (
-                    self._conversation.resume()
-                    if reaching is None
-                    else self._conversation.run(reaching)
-                )
-                outcome = await self._talk(talk)
-                await end(self._running, self._conversation, self._outside, outcome)
-        finally:
-            if reaching is not None:
-                reaching.cancel()
+        writer, known = await begin(self._running, self._outside, resumed=resumed)
+        self._conversation = Conversation(self._running, self._link, writer, self._outside)
+        self.begun.set()
+        outcome: Outcome | None
+        if not known:
+            outcome = _GONE
+        elif writer.answer.is_ended:
+            outcome = None
+        else:
+            talk = self._conversation.resume() if prompted else self._conversation.run()
+            outcome = await self._talk(talk)
+        await end(self._running, self._conversation, self._outside, outcome)
 
     async def _talk(self, talk: Awaitable[Outcome]) -> Outcome:
         """The conversation's outcome, or why it was cut short."""
@@ -185,18 +191,23 @@ class TurnRunner:
         conversation = self._conversation
         if conversation is None or self.done.is_set():
             return
-        writer = conversation.writer
+        await self._write_down(conversation.writer)
+        if self._talking is not None and not self._talking.done():
+            await conversation.desk.tick()
+            reason = STOPPED if self.turn.stop_requested else self._beyond_limits(conversation)
+            if reason is not None:
+                await self._cut_short(reason)
+        if not self._is_touched:
+            await self._outside.sessions.touch(self.turn.session_id, self.turn.created_at)
+            self._is_touched = True
+
+    async def _write_down(self, writer: JournalWriter) -> None:
         # Viewers hear of the end when it is stored: what they read then is the whole answer.
         if writer.answer.is_ended:
             await writer.store()
         writer.publish(self._outside.clock())
         if writer.lag >= self._outside.limits.fold:
             await writer.store()
-        if self._talking is not None and not self._talking.done():
-            await conversation.desk.tick()
-            reason = STOPPED if self.turn.stop_requested else self._beyond_limits(conversation)
-            if reason is not None:
-                await self._cut_short(reason)
 
     async def _renew(self) -> None:
         try:

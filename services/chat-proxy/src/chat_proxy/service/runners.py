@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any
 
 from common.errors import NotFoundError
 
@@ -15,27 +17,46 @@ from chat_proxy.service.runner import TurnRunner
 logger = logging.getLogger(__name__)
 
 
+_MOST_KNOWN = 1000
+
+
 class Runners:
-    """By session: a session has one running turn."""
+    """By session: a session has one running turn. `known` are sessions that ran here lately, as
+    they were then.
+    """
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
         self._by_session: dict[str, TurnRunner] = {}
+        self._known: dict[str, ChatSession] = {}
         self._tasks: set[asyncio.Future[None]] = set()
 
-    def start(self, turn: Turn, session: ChatSession) -> TurnRunner:
+    def prepare(self, turn: Turn, session: ChatSession) -> TurnRunner:
+        """A runner for a turn that is just being stored, which fetches its sandbox meanwhile: it
+        is to be run, or dropped.
+        """
         runner = TurnRunner(turn, session, self._outside)
-        self._by_session[session.id] = runner
-        task = asyncio.ensure_future(self._run(runner, session.id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        runner.borrow()
         return runner
+
+    def run(self, runner: TurnRunner) -> None:
+        self._by_session[runner.turn.session_id] = runner
+        self._keep(self._run(runner, runner.turn.session_id))
+
+    def take_over(self, turn: Turn, session: ChatSession) -> None:
+        """Run a turn that is stored already."""
+        self.run(TurnRunner(turn, session, self._outside))
+
+    def drop(self, runner: TurnRunner) -> None:
+        self._keep(runner.drop())
 
     def adopt(self, turn: Turn, session: ChatSession) -> None:
         """Run a turn if it was stored: nobody knows, because the store's answer was lost."""
-        task = asyncio.ensure_future(self._adopt(turn, session))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keep(self._adopt(turn, session))
+
+    def known(self, owner_id: str, session_id: str) -> ChatSession | None:
+        session = self._known.get(session_id)
+        return session if session is not None and session.owner_id == owner_id else None
 
     def of(self, session_id: str) -> TurnRunner | None:
         return self._by_session.get(session_id)
@@ -57,6 +78,11 @@ class Runners:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _adopt(self, turn: Turn, session: ChatSession) -> None:
         turns = self._outside.turns
         try:
@@ -64,7 +90,7 @@ class Runners:
         except NotFoundError:
             return
         if not stored.is_ended and stored.claim == turn.claim and not self.runs(turn.id):
-            self.start(stored, session)
+            self.take_over(stored, session)
 
     async def _run(self, runner: TurnRunner, session_id: str) -> None:
         try:
@@ -74,3 +100,10 @@ class Runners:
         finally:
             if self._by_session.get(session_id) is runner:
                 del self._by_session[session_id]
+            self._remember(runner.session)
+
+    def _remember(self, session: ChatSession) -> None:
+        self._known.pop(session.id, None)
+        self._known[session.id] = session
+        while len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]

@@ -4,11 +4,12 @@ from common.contracts import chat as contract
 from common.contracts import events
 from common.contracts.chat import TurnRequest
 from common.contracts.sandbox import LaunchState
-from common.errors import ConflictError, ErrorCode
+from common.errors import ConflictError, ErrorCode, NotFoundError
 from common.ids import new_id
 
 from chat_proxy.model.journal import Answer
 from chat_proxy.model.session import ChatSession, Place, words_of
+from chat_proxy.service.closing import Closing
 from chat_proxy.service.outside import Outside
 from chat_proxy.service.turns import TurnService
 from chat_proxy.service.wire import to_detail, to_messages, to_session
@@ -18,9 +19,10 @@ _DETAIL_BYTES = 500_000
 
 
 class SessionService:
-    def __init__(self, outside: Outside, turns: TurnService) -> None:
+    def __init__(self, outside: Outside, turns: TurnService, closing: Closing) -> None:
         self._outside = outside
         self._turns = turns
+        self._closing = closing
 
     async def create(self, request: contract.CreateSession) -> contract.Session:
         """A session for the skill of a launch that is ready."""
@@ -41,7 +43,7 @@ class SessionService:
             context=request.context,
         )
         event = self._event(events.SESSION_CREATED, session)
-        return to_session(
+        return await self._shown(
             await self._outside.sessions.create(
                 session, idempotency_key=request.idempotency_key, emit=event
             )
@@ -56,31 +58,38 @@ class SessionService:
             after=Place.from_cursor(request.cursor) if request.cursor else None,
         )
         listed, more = found[:_LISTED], found[_LISTED:]
+        running = await self._outside.turns.running([session.id for session in listed])
         return contract.SessionList(
-            sessions=[to_session(session) for session in listed],
+            sessions=[to_session(session, running.get(session.id)) for session in listed],
             next_cursor=listed[-1].place.cursor if more else None,
         )
 
     async def find(self, owner_id: str, session_id: str) -> contract.Session:
-        return to_session(await self._outside.sessions.get(owner_id, session_id))
+        return await self._shown(await self._outside.sessions.get(owner_id, session_id))
 
     async def get(self, owner_id: str, session_id: str) -> contract.SessionDetail:
         """With the newest messages that fit a reply; attaching gives the others."""
         session = await self._outside.sessions.get(owner_id, session_id)
         answers = await self._outside.answers.of_session(session_id)
-        return to_detail(session, _newest(answers))
+        return to_detail(session, await self._running(session_id), _newest(answers))
 
     async def rename(self, owner_id: str, session_id: str, title: str) -> contract.Session:
         session = await self._outside.sessions.get(owner_id, session_id)
         renamed = session.renamed(title, at=self._outside.clock())
-        return to_session(await self._outside.sessions.rename(renamed))
+        return await self._shown(await self._outside.sessions.rename(renamed))
 
     async def keep_thread(self, request: contract.KeepThread) -> None:
         session = await self._outside.sessions.get(request.owner_id, request.session_id)
         await self._outside.sessions.keep_thread(session, request.thread)
 
     async def take_thread(self, owner_id: str, thread: str) -> contract.Session:
-        return to_session(await self._outside.sessions.take_thread(owner_id, thread))
+        """The session that is kept under it, for one caller, and only between its turns."""
+        session = await self._outside.sessions.with_thread(owner_id, thread)
+        await self._closing.settled(session.id)
+        if await self._running(session.id) is not None:
+            message = "the session of this conversation is still answering"
+            raise NotFoundError(message, code=ErrorCode.SESSION_NOT_FOUND)
+        return to_session(await self._outside.sessions.take_thread(owner_id, thread), None)
 
     async def delete(self, owner_id: str, session_id: str) -> None:
         """Hide it now; what runs is stopped, and the purge removes the rest."""
@@ -91,6 +100,12 @@ class SessionService:
         if running is not None:
             request = TurnRequest(owner_id=owner_id, session_id=session_id, turn_id=running.id)
             await self._turns.stop(request)
+
+    async def _shown(self, session: ChatSession) -> contract.Session:
+        return to_session(session, await self._running(session.id))
+
+    async def _running(self, session_id: str) -> str | None:
+        return (await self._outside.turns.running([session_id])).get(session_id)
 
     def _event(
         self, event: events.Event[events.SessionChanged], session: ChatSession

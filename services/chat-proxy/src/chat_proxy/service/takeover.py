@@ -32,6 +32,6 @@ class Takeover:
                 continue
             CLAIMS_TAKEN_OVER.add(kind="turn")
             logger.info("turn taken over", extra={"turn_id": turn.id})
-            self._runners.start(turn, session)
+            self._runners.take_over(turn, session)
             taken += 1
         return taken

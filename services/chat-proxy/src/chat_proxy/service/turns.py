@@ -35,21 +35,20 @@ class TurnService:
     async def start(self, request: StartTurn) -> WireTurn:
         """Store the message and begin to run it. The same key gives the turn it made before."""
         attachments = checked_attachments(request.attachments)
-        session, refusal = await asyncio.gather(
-            self._outside.sessions.get(request.owner_id, request.session_id),
-            self._refusal(request.owner_id),
-        )
-        if refusal is not None:
-            return to_turn(await self._made_before(request, refusal))
-        turn = self._new(session, request.text, attachments)
+        # Where and with what its turns run does not change: one that ran here is not waited for.
+        session = self._runners.known(
+            request.owner_id, request.session_id
+        ) or await self._outside.sessions.get(request.owner_id, request.session_id)
+        runner = self._runners.prepare(self._new(session, request.text, attachments), session)
         try:
-            stored = await self._store(turn, request.idempotency_key)
-        except (UnavailableError, asyncio.CancelledError):
-            self._runners.adopt(turn, session)
+            stored = await self._let_in(runner.turn, session, request)
+        except BaseException:
+            self._runners.drop(runner)
             raise
-        if stored.id != turn.id:
+        if stored.id != runner.turn.id:
+            self._runners.drop(runner)
             return to_turn(_same_request(stored, request))
-        runner = self._runners.start(turn, session)
+        self._runners.run(runner)
         await runner.begun.wait()
         return to_turn(runner.turn)
 
@@ -84,16 +83,30 @@ class TurnService:
             await runner.stop()
         return await self.get(request.owner_id, request.session_id, request.turn_id)
 
+    async def _let_in(self, turn: Turn, session: ChatSession, request: StartTurn) -> Turn:
+        """Stored, if no limit refuses it; or what the request's key made before."""
+        _, refusal = await asyncio.gather(
+            self._outside.sessions.get(request.owner_id, request.session_id),
+            self._refusal(request.owner_id),
+        )
+        if refusal is not None:
+            return await self._made_before(request, refusal)
+        try:
+            return await self._store(turn, request.idempotency_key)
+        except (UnavailableError, asyncio.CancelledError):
+            self._runners.adopt(turn, session)
+            raise
+
     async def _refusal(self, owner_id: str) -> RateLimitedError | None:
         """Why the owner may not start another turn now."""
         most = self._outside.limits.turns_per_owner
         try:
-            running, _ = await asyncio.gather(
-                self._outside.turns.count_active(owner_id), self._spending.check(owner_id)
+            has_most, _ = await asyncio.gather(
+                self._outside.turns.has_active(owner_id, most), self._spending.check(owner_id)
             )
         except RateLimitedError as exc:
             return exc
-        return _too_many(most) if running >= most else None
+        return _too_many(most) if has_most else None
 
     async def _made_before(self, request: StartTurn, refusal: RateLimitedError) -> Turn:
         """A limit refuses no turn that it let pass before."""
@@ -101,7 +114,7 @@ class TurnService:
         made = key and await self._outside.turns.with_key(request.session_id, key)
         if not made:
             raise refusal
-        return _same_request(made, request)
+        return made
 
     async def _store(self, turn: Turn, idempotency_key: str | None) -> Turn:
         """Store as the session's only running turn; one that is just closing is waited for."""

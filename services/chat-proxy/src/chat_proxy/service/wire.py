@@ -18,14 +18,15 @@ logger = logging.getLogger(__name__)
 _ENTRY: TypeAdapter[contract.JournalEntry] = TypeAdapter(contract.JournalEntry)
 
 
-def to_session(session: ChatSession) -> contract.Session:
-    return contract.Session(**_session(session))
+def to_session(session: ChatSession, turn_id: str | None) -> contract.Session:
+    """`turn_id` is the turn that runs in it."""
+    return contract.Session(**_session(session, turn_id))
 
 
 def to_detail(
-    session: ChatSession, messages: list[contract.ChatMessage]
+    session: ChatSession, turn_id: str | None, messages: list[contract.ChatMessage]
 ) -> contract.SessionDetail:
-    return contract.SessionDetail(**_session(session), messages=messages)
+    return contract.SessionDetail(**_session(session, turn_id), messages=messages)
 
 
 def tokens_used(spent: Spent) -> contract.TokensUsed:
@@ -121,13 +122,13 @@ def to_messages(answer: Answer) -> list[contract.ChatMessage]:
     return [question, reply]
 
 
-def _session(session: ChatSession) -> dict[str, Any]:
+def _session(session: ChatSession, turn_id: str | None) -> dict[str, Any]:
     return {
         "id": session.id,
         "title": session.title,
         "skill": session.skill,
         "launch_id": session.launch_id,
-        "turn_id": session.turn_id,
+        "turn_id": turn_id,
         "last_seq": session.last_seq,
         "created_at": session.created_at,
         "updated_at": session.updated_at,

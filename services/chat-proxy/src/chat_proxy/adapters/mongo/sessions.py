@@ -1,7 +1,6 @@
 """Sessions in MongoDB."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -99,52 +98,14 @@ class MongoSessions(Sessions):
         }
         return to_session(await self._update({"_id": session.id}, update))
 
-    async def begin_turn(
-        self, turn: Turn, *, title: str, at: datetime, known: ChatSession | None = None
-    ) -> ChatSession | None:
-        if known is not None:
-            begun = await self._begun_as_known(turn, known, title=title, at=at)
-            if begun is not None:
-                return begun
-        query = {"_id": turn.session_id, "state": SessionState.ACTIVE.value}
-        update = {"$set": {"turn_id": turn.id, "updated_at": at}}
+    async def entitle(self, session_id: str, title: str, at: datetime) -> None:
+        update = {"$set": {"title": title, "titled": True, "updated_at": at}}
         with answering():
-            found = await self._sessions.find_one_and_update(
-                query, update, return_document=ReturnDocument.AFTER
-            )
-            if found is not None and not found["titled"]:
-                found |= {"title": title, "titled": True}
-                await self._sessions.update_one(
-                    {"_id": turn.session_id, "titled": False},
-                    {"$set": {"title": title, "titled": True}},
-                )
-        return None if found is None else to_session(found)
+            await self._sessions.update_one({"_id": session_id, "titled": False}, update)
 
-    async def _begun_as_known(
-        self, turn: Turn, known: ChatSession, *, title: str, at: datetime
-    ) -> ChatSession | None:
-        """None when something changed since, so that it has to be read again."""
-        begun = replace(
-            known,
-            turn_id=turn.id,
-            updated_at=at,
-            title=known.title if known.titled else title,
-            titled=True,
-        )
-        query = {
-            "_id": known.id,
-            "state": SessionState.ACTIVE.value,
-            "turn_id": None,
-            "last_seq": known.last_seq,
-            "title": known.title,
-            "titled": known.titled,
-            "agent_session": known.agent_session,
-        }
-        names = ("turn_id", "updated_at", "title", "titled")
-        update = {"$set": {name: getattr(begun, name) for name in names}}
+    async def touch(self, session_id: str, at: datetime) -> None:
         with answering():
-            done = await self._sessions.update_one(query, update)
-        return begun if done.matched_count else None
+            await self._sessions.update_one({"_id": session_id}, {"$set": {"updated_at": at}})
 
     async def keep_agent_session(self, session_id: str, agent_session: str) -> None:
         with answering():
@@ -155,7 +116,7 @@ class MongoSessions(Sessions):
     async def end_turn(
         self, turn: Turn, *, last_seq: int, words: Sequence[str], at: datetime
     ) -> None:
-        update = {"$set": {"turn_id": None, "updated_at": at}, "$max": {"last_seq": last_seq}}
+        update = {"$set": {"updated_at": at}, "$max": {"last_seq": last_seq}}
         found_by = {
             "owner_id": turn.owner_id,
             "session_id": turn.session_id,
@@ -163,19 +124,17 @@ class MongoSessions(Sessions):
         }
         with answering():
             await self._words.update_one({"_id": turn.id}, {"$set": found_by}, upsert=True)
-            await self._sessions.update_one({"_id": turn.session_id, "turn_id": turn.id}, update)
+            await self._sessions.update_one({"_id": turn.session_id}, update)
 
     async def keep_thread(self, session: ChatSession, thread: str) -> None:
         with answering():
             await self._sessions.update_one({"_id": session.id}, {"$set": {"thread": thread}})
 
+    async def with_thread(self, owner_id: str, thread: str) -> ChatSession:
+        return to_session(await self._one(_kept_under(owner_id, thread)))
+
     async def take_thread(self, owner_id: str, thread: str) -> ChatSession:
-        query = {
-            "owner_id": owner_id,
-            "thread": thread,
-            "state": SessionState.ACTIVE.value,
-            "turn_id": None,
-        }
+        query = _kept_under(owner_id, thread)
         return to_session(await self._update(query, {"$unset": {"thread": ""}}))
 
     async def delete(self, owner_id: str, session_id: str, *, emit: OutgoingEvent) -> ChatSession:
@@ -236,6 +195,10 @@ def _title_words(session: ChatSession) -> list[str]:
     return words_of(f"{session.title} {session.skill.ref}")
 
 
+def _kept_under(owner_id: str, thread: str) -> Document:
+    return {"owner_id": owner_id, "thread": thread, "state": SessionState.ACTIVE.value}
+
+
 def to_document(session: ChatSession) -> Document:
     return {
         "_id": session.id,
@@ -245,7 +208,6 @@ def to_document(session: ChatSession) -> Document:
         "title": session.title,
         "titled": session.titled,
         "state": session.state.value,
-        "turn_id": session.turn_id,
         "last_seq": session.last_seq,
         "agent_session": session.agent_session,
         "context": session.context.model_dump() if session.context else None,
@@ -271,7 +233,6 @@ _PLAIN = (
     "launch_id",
     "title",
     "titled",
-    "turn_id",
     "last_seq",
     "agent_session",
     "created_at",

@@ -66,14 +66,21 @@ class MongoTurns(Turns):
             document = await self._turns.find_one({"session_id": session_id, "active": True})
         return None if document is None else to_turn(document)
 
+    async def running(self, session_ids: Collection[str]) -> dict[str, str]:
+        query = {"session_id": {"$in": list(session_ids)}, "active": True}
+        with answering():
+            cursor = self._turns.find(query, {"session_id": 1})
+            return {document["session_id"]: document["_id"] async for document in cursor}
+
     async def of_session(self, session_id: str) -> list[Turn]:
         with answering():
             cursor = self._turns.find({"session_id": session_id}).sort("created_at", ASCENDING)
             return [to_turn(document) async for document in cursor]
 
-    async def count_active(self, owner_id: str) -> int:
+    async def has_active(self, owner_id: str, count: int) -> bool:
         with answering():
-            return await self._turns.count_documents({"owner_id": owner_id, "active": True})
+            cursor = self._turns.find({"owner_id": owner_id, "active": True}, {"_id": 1})
+            return len(await cursor.limit(count).to_list()) >= count
 
     async def count_same(self, turn: Turn) -> int:
         query = {
