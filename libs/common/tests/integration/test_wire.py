@@ -1,6 +1,7 @@
 """The lean client against the real nats-server: restarts, TLS, refusals, a flood."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -112,6 +113,44 @@ class TestRestart:
 
             with pytest.raises(WireError):
                 wire.publish(SUBJECT, b"x" * 100)
+
+
+class TestKeepAlive:
+    @pytest.fixture(autouse=True)
+    def _hurried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lean, "_PING_EVERY_S", 0.05)
+
+    async def test_many_who_wait_for_the_server_are_no_reason_to_leave_it(
+        self, nats_url: str
+    ) -> None:
+        """Each viewer that begins to follow a journal waits for the server's answer."""
+        async with open_wire(nats_url, "test") as wire:
+            until = asyncio.get_running_loop().time() + 1.0
+
+            async def follow() -> None:
+                while asyncio.get_running_loop().time() < until:
+                    await wire.flush()
+
+            await asyncio.gather(*(follow() for _ in range(20)))
+
+            assert wire.interruptions == 0
+
+    async def test_a_server_that_does_not_answer_is_left(self) -> None:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"INFO {}\r\n")
+            # A client that leaves resets the connection.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await reader.readuntil(b"PING\r\n")
+                writer.write(b"PONG\r\n")
+                await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with open_wire(f"nats://127.0.0.1:{port}", "test") as wire:
+                async with asyncio.timeout(10):
+                    while not wire.interruptions:
+                        await asyncio.sleep(0.02)
 
 
 class TestRefusal:

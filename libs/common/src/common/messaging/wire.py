@@ -300,23 +300,30 @@ class _Link(asyncio.Protocol):
         if self._lost.done():
             message = "the connection to the message bus broke"
             raise WireError(message)
-        pong: asyncio.Future[None] = self._loop.create_future()
-        self._pongs.append(pong)
-        self.write(b"PING\r\n")
-        await asyncio.shield(pong)
+        await asyncio.shield(self._pinged())
 
     async def keep_alive(self) -> None:
-        """Until the connection is lost; a server that does not answer is left."""
+        """Until the connection is lost; a server that does not answer is left. Only the pings sent
+        here count: any number of others may be on their way.
+        """
+        sent: list[asyncio.Future[None]] = []
         while True:
             began = self._loop.time()
             done, _ = await asyncio.wait([self._lost], timeout=_PING_EVERY_S)
             if not done and self._loop.time() - began > 1.5 * _PING_EVERY_S:
                 # This process was held up, so it may not have read what the server answered.
                 continue
-            if done or len(self._pongs) >= _MOST_UNANSWERED:
+            sent = [pong for pong in sent if not pong.done()]
+            if done or len(sent) >= _MOST_UNANSWERED:
                 return
-            self._pongs.append(self._loop.create_future())
-            self.write(b"PING\r\n")
+            sent.append(self._pinged())
+
+    def _pinged(self) -> asyncio.Future[None]:
+        """Done when the server has answered."""
+        pong: asyncio.Future[None] = self._loop.create_future()
+        self._pongs.append(pong)
+        self.write(b"PING\r\n")
+        return pong
 
     def _on_line(self, line: bytes) -> None:
         if line.startswith(b"PONG"):
