@@ -22,8 +22,8 @@ from typing import Any, Self
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import ConnectionClosedError, ConnectionReconnectingError, NoRespondersError
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.micro import add_service
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
@@ -281,11 +281,14 @@ class RpcClient:
             if seconds <= DEFAULT_TIMEOUT.total_seconds():
                 return await asked
             return await self._uninterrupted(asked)
-        except (ConnectionClosedError, ConnectionReconnectingError) as exc:
-            message = "the message bus does not answer"
-            raise UnavailableError(message) from exc
         except NatsTimeoutError as exc:
             raise _late(rpc) from exc
+        except NoRespondersError:
+            raise
+        except (NatsError, OSError) as exc:
+            # Closed, reconnecting, or breaking under the request.
+            message = "the message bus does not answer"
+            raise UnavailableError(message) from exc
 
     async def _uninterrupted(self, asked: Awaitable[Msg]) -> Msg:
         """The reply, unless the connection was lost meanwhile: a reply that went with it would be

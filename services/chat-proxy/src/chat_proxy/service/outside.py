@@ -24,7 +24,8 @@ from chat_proxy.ports import (
 @dataclass(frozen=True)
 class Limits:
     """What a turn may take. An approval expires here before it does in the agent, which waits
-    `agent_approval`; what is told waits `fold` for the store, and meanwhile in the stream.
+    `agent_approval`; what is told waits `fold` for the store, or up to half as long again, and
+    meanwhile in the stream.
     """
 
     approval: timedelta = timedelta(seconds=270)

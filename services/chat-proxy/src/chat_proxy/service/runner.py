@@ -9,6 +9,7 @@ stores what was written, and watches the limits.
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 _SILENT = "The agent said nothing for too long."
 _DELETED = "The session was deleted."
+_FOLD_SPREAD = (1.0, 1.5)
+"""Times `fold`, a number for each turn: many that began together do not all meet in the store."""
 
 
 class TurnRunner:
@@ -55,6 +58,7 @@ class TurnRunner:
         self._cut: Outcome | None = None
         self._renewed_at = self._prolonged_at = outside.clock()
         self._is_touched = False
+        self._fold = outside.limits.fold * random.uniform(*_FOLD_SPREAD)
         self._prolonging: asyncio.Task[None] | None = None
 
     @property
@@ -206,7 +210,7 @@ class TurnRunner:
         if writer.answer.is_ended:
             await writer.store()
         writer.publish(self._outside.clock())
-        if writer.lag >= self._outside.limits.fold:
+        if writer.lag >= self._fold:
             await writer.store()
 
     async def _renew(self) -> None:
