@@ -82,6 +82,17 @@ class TestKnown:
         assert started.type == "turn.started"
         await other.runners.hand_over()
 
+    async def test_a_turn_is_stored_in_the_conversation_that_another_process_began(
+        self, world: Any
+    ) -> None:
+        session = await world.session()
+        await talked(world, world.me, session)
+        await world.sessions.keep_agent_session(session.id, "another")
+
+        turn = await world.me.start(session, "go")
+
+        assert world.turns.by_id[turn.id].agent_session == "another"
+
     async def test_one_that_was_deleted_elsewhere_is_not_found(self, world: Any) -> None:
         session, other = await world.session(), world.process("prc_other")
         await talked(world, world.me, session)

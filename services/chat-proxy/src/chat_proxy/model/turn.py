@@ -83,6 +83,11 @@ class Turn:
             path for path in self.attachments if PurePosixPath(path).suffix.lower() in _IMAGES
         )
 
+    def begun_in(self, agent_session: str | None) -> Self:
+        """Before it is stored: in the agent's conversation of that name, if there is one."""
+        state = S.RUNNING if agent_session is not None else S.PENDING
+        return replace(self, state=state, agent_session=agent_session)
+
     def running(self, *, agent_session: str) -> Self:
         """In the agent's conversation of that name; again, when it had to begin a new one."""
         turn = self if self.state is S.RUNNING else self._to(S.RUNNING)

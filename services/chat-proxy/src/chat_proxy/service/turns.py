@@ -18,6 +18,7 @@ from chat_proxy.model.session import ChatSession
 from chat_proxy.model.turn import CLAIM_TTL, Claim, Turn, checked_attachments
 from chat_proxy.service.closing import Closing
 from chat_proxy.service.outside import Outside
+from chat_proxy.service.runner import TurnRunner
 from chat_proxy.service.runners import Runners
 from chat_proxy.service.spending import Spending
 from chat_proxy.service.wire import to_turn
@@ -41,7 +42,7 @@ class TurnService:
         ) or await self._outside.sessions.get(request.owner_id, request.session_id)
         runner = self._runners.prepare(self._new(session, request.text, attachments), session)
         try:
-            stored = await self._let_in(runner.turn, session, request)
+            stored = await self._let_in(runner, request)
         except BaseException:
             self._runners.drop(runner)
             raise
@@ -83,14 +84,15 @@ class TurnService:
             await runner.stop()
         return await self.get(request.owner_id, request.session_id, request.turn_id)
 
-    async def _let_in(self, turn: Turn, session: ChatSession, request: StartTurn) -> Turn:
+    async def _let_in(self, runner: TurnRunner, request: StartTurn) -> Turn:
         """Stored, if no limit refuses it; or what the request's key made before."""
-        _, refusal = await asyncio.gather(
+        session, refusal = await asyncio.gather(
             self._outside.sessions.get(request.owner_id, request.session_id),
             self._refusal(request.owner_id),
         )
         if refusal is not None:
             return await self._made_before(request, refusal)
+        turn = runner.find(session)
         try:
             return await self._store(turn, request.idempotency_key)
         except (UnavailableError, asyncio.CancelledError):
@@ -151,8 +153,6 @@ class TurnService:
             attachments=attachments,
             created_at=now,
             claim=Claim(self._outside.me, fence=1, until=now + CLAIM_TTL),
-            state=TurnState.RUNNING if session.agent_session else TurnState.PENDING,
-            agent_session=session.agent_session,
             skill_digest=session.skill.digest,
             traceparent=current_trace(),
         )
