@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from chat_proxy.model.agent import AgentStatus, Finished, Tokens
-from common.contracts.chat import Session
+from common.contracts.chat import ContextMessage, Session, SessionContext
 from common.errors import ConflictError, NotFoundError, RateLimitedError, UnavailableError
 
 OWNER = "own_" + "1" * 20
@@ -103,6 +103,14 @@ class TestKnown:
 
         await world.until(lambda: not leases_left(world))
         assert len(world.turns.by_id) == 1
+
+    async def test_what_was_said_is_not_kept_with_it(self, world: Any) -> None:
+        said = [ContextMessage(role="user", text="a secret")]
+        session = await world.me.create(SessionContext(history=said))
+        await talked(world, world.me, session)
+
+        assert "a secret" in repr(world.sessions.by_id[session.id])
+        assert "a secret" not in repr(world.me.runners.known(OWNER, session.id))
 
     async def test_it_is_not_for_another_owner(self, world: Any) -> None:
         session = await world.session()

@@ -25,7 +25,8 @@ async def begin(
         running.session = await persist(lambda: outside.sessions.find(turn.session_id))
     except NotFoundError:
         running.session = replace(running.session, state=SessionState.DELETED)
-    if not running.session.titled:
+    is_there = running.session.state is SessionState.ACTIVE
+    if is_there and not running.session.titled:
         await persist(
             lambda: outside.sessions.entitle(turn.session_id, title_of(turn.text), outside.clock())
         )
@@ -44,7 +45,7 @@ async def begin(
         attached = {"attachments": list(turn.attachments)} if turn.attachments else {}
         writer.add("turn.started", text=turn.text, skill_digest=turn.skill_digest, **attached)
         writer.publish(outside.clock())
-    return writer, running.session.state is SessionState.ACTIVE
+    return writer, is_there
 
 
 async def _left(running: RunningTurn, outside: Outside) -> Answer:

@@ -40,7 +40,7 @@ class AgentLink:
     def skill_directory(self) -> str:
         return self._address.skill_directory if self._address else ""
 
-    def borrow(self) -> None:
+    def borrow(self) -> asyncio.Future[AgentAddress]:
         """Begin to acquire the sandbox, for a turn that was not prompted yet; `reach` waits for
         it.
         """
@@ -53,6 +53,7 @@ class AgentLink:
         self._borrowing = asyncio.ensure_future(
             self._outside.sandboxes.acquire(self._running.turn, session, verify=first)
         )
+        return self._borrowing
 
     async def drop(self) -> None:
         """Give back what was borrowed, for a turn that is not run after all."""
@@ -62,10 +63,7 @@ class AgentLink:
 
     async def reach(self) -> AgentSession:
         """Open the conversation in the sandbox, once it is there."""
-        if self._borrowing is None:
-            self.borrow()
-        assert self._borrowing is not None
-        self._address = await self._borrowing
+        self._address = await (self._borrowing or self.borrow())
         self._borrowing = None
         session = self._running.session
         first = session.agent_session is None

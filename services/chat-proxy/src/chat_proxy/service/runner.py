@@ -73,7 +73,7 @@ class TurnRunner:
         """Fetch the sandbox, also before the turn is run."""
         self._link.borrow()
 
-    def find(self, session: ChatSession) -> Turn:
+    def found(self, session: ChatSession) -> Turn:
         """The turn as it is to be stored, with the session as it was found."""
         self._running.session = session
         self._running.turn = self.turn.begun_in(session.agent_session)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,13 +24,13 @@ _MOST_KNOWN = 1000
 
 class Runners:
     """By session: a session has one running turn. `known` are sessions that ran here lately, as
-    they were then.
+    they were then and without what was said in them: that is not kept beyond the turn.
     """
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
         self._by_session: dict[str, TurnRunner] = {}
-        self._known: dict[str, ChatSession] = {}
+        self._known: OrderedDict[str, ChatSession] = OrderedDict()
         self._tasks: set[asyncio.Future[None]] = set()
 
     def prepare(self, turn: Turn, session: ChatSession) -> TurnRunner:
@@ -103,7 +105,7 @@ class Runners:
             self._remember(runner.session)
 
     def _remember(self, session: ChatSession) -> None:
-        self._known.pop(session.id, None)
-        self._known[session.id] = session
+        self._known[session.id] = replace(session, title="", context=None)
+        self._known.move_to_end(session.id)
         while len(self._known) > _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)

@@ -36,13 +36,14 @@ class TurnService:
     async def start(self, request: StartTurn) -> WireTurn:
         """Store the message and begin to run it. The same key gives the turn it made before."""
         attachments = checked_attachments(request.attachments)
+        finding = asyncio.ensure_future(
+            self._outside.sessions.get(request.owner_id, request.session_id)
+        )
         # Where and with what its turns run does not change: one that ran here is not waited for.
-        session = self._runners.known(
-            request.owner_id, request.session_id
-        ) or await self._outside.sessions.get(request.owner_id, request.session_id)
+        session = self._runners.known(request.owner_id, request.session_id) or await finding
         runner = self._runners.prepare(self._new(session, request.text, attachments), session)
         try:
-            stored = await self._let_in(runner, request)
+            stored = await self._let_in(runner, finding, request)
         except BaseException:
             self._runners.drop(runner)
             raise
@@ -84,15 +85,14 @@ class TurnService:
             await runner.stop()
         return await self.get(request.owner_id, request.session_id, request.turn_id)
 
-    async def _let_in(self, runner: TurnRunner, request: StartTurn) -> Turn:
+    async def _let_in(
+        self, runner: TurnRunner, finding: asyncio.Future[ChatSession], request: StartTurn
+    ) -> Turn:
         """Stored, if no limit refuses it; or what the request's key made before."""
-        session, refusal = await asyncio.gather(
-            self._outside.sessions.get(request.owner_id, request.session_id),
-            self._refusal(request.owner_id),
-        )
+        session, refusal = await asyncio.gather(finding, self._refusal(request.owner_id))
         if refusal is not None:
             return await self._made_before(request, refusal)
-        turn = runner.find(session)
+        turn = runner.found(session)
         try:
             return await self._store(turn, request.idempotency_key)
         except (UnavailableError, asyncio.CancelledError):
